@@ -1,0 +1,123 @@
+"""What granary takes from the machine: installed packages and shims for what Bazel would download."""
+
+load("//bazel:rocksdb_arena.bzl", "rocksdb_arena")
+load("//bazel:shims.bzl", "bazel_4_shims")
+load("//bazel:system_library.bzl", "system_library")
+
+def granary_repositories():
+    """The repositories that the library itself needs."""
+    bazel_4_shims()
+    system_library(
+        name = "boost",
+        package = "libboost-dev",
+        proof = "/usr/include/boost/intrusive/set.hpp",
+        libraries = {"intrusive": []},
+    )
+    system_library(
+        name = "expected",
+        package = "libexpected-dev",
+        proof = "/usr/include/tl/expected.hpp",
+        libraries = {"expected": []},
+    )
+
+def granary_dev_repositories():
+    """The repositories of granary's own tests and benchmarks."""
+    native.new_local_repository(
+        name = "googletest",
+        path = "/usr/src/googletest",
+        build_file = "@granary//bazel:googletest.BUILD",
+    )
+    _tools()
+    _peers()
+
+def _tools():
+    system_library(
+        name = "rapidcheck",
+        package = "librapidcheck-dev",
+        proof = "/usr/include/rapidcheck.h",
+        libraries = {"rapidcheck": ["-lrapidcheck"]},
+    )
+    system_library(
+        name = "benchmark",
+        package = "libbenchmark-dev",
+        proof = "/usr/include/benchmark/benchmark.h",
+        libraries = {"benchmark": ["-lbenchmark", "-lpthread"]},
+    )
+    system_library(
+        name = "fmt",
+        package = "libfmt-dev",
+        proof = "/usr/include/fmt/format.h",
+        libraries = {"fmt": ["-lfmt"]},
+    )
+    system_library(
+        name = "cli11",
+        package = "libcli11-dev",
+        proof = "/usr/include/CLI/CLI.hpp",
+        libraries = {"cli11": []},
+    )
+    system_library(
+        name = "nlohmann_json",
+        package = "nlohmann-json3-dev",
+        proof = "/usr/include/nlohmann/json.hpp",
+        libraries = {"json": []},
+    )
+    system_library(
+        name = "zlib",
+        package = "zlib1g-dev",
+        proof = "/usr/include/zlib.h",
+        libraries = {"zlib": ["-lz"]},
+    )
+
+def _peers():
+    rocksdb_arena(name = "rocksdb_arena")
+    system_library(
+        name = "leveldb",
+        package = "libleveldb-dev",
+        proof = "/usr/include/leveldb/db.h",
+        # The shared library does not export leveldb::Arena; the static one has it.
+        libraries = {"leveldb": ["-l:libleveldb.a"]},
+    )
+    system_library(
+        name = "llvm",
+        package = "llvm-14-dev",
+        proof = "/usr/lib/llvm-14/include/llvm/Support/Allocator.h",
+        include = "/usr/lib/llvm-14/include",
+        libraries = {"support": ["-L/usr/lib/llvm-14/lib", "-lLLVM-14"]},
+    )
+    system_library(
+        name = "protobuf",
+        package = "libprotobuf-dev",
+        proof = "/usr/include/google/protobuf/arena.h",
+        libraries = {"protobuf": ["-lprotobuf"]},
+    )
+    system_library(
+        name = "apr",
+        package = "libapr1-dev",
+        proof = "/usr/include/apr-1.0/apr_pools.h",
+        include = "/usr/include/apr-1.0",
+        libraries = {"apr": ["-lapr-1"]},
+    )
+    system_library(
+        name = "talloc",
+        package = "libtalloc-dev",
+        proof = "/usr/include/talloc.h",
+        libraries = {"talloc": ["-ltalloc"]},
+    )
+    system_library(
+        name = "mimalloc",
+        package = "libmimalloc-dev",
+        proof = "/usr/include/mimalloc.h",
+        libraries = {"mimalloc": ["-lmimalloc"]},
+    )
+    system_library(
+        name = "jemalloc",
+        package = "libjemalloc-dev",
+        proof = "/usr/include/jemalloc/jemalloc.h",
+        libraries = {"jemalloc": ["-ljemalloc"]},
+    )
+    system_library(
+        name = "tcmalloc",
+        package = "libgoogle-perftools-dev",
+        proof = "/usr/include/gperftools/tcmalloc.h",
+        libraries = {"tcmalloc": ["-ltcmalloc_minimal"]},
+    )
