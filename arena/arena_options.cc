@@ -1,0 +1,37 @@
+#include "arena/arena_options.h"
+
+#include <string>
+
+namespace granary {
+
+namespace {
+
+constexpr size_t kSmallestBlockBytes = 256;
+constexpr size_t kLargestBlockBytes = size_t{1} << 30;
+
+tl::unexpected<Error> Invalid(std::string message) {
+  return tl::make_unexpected(Error{.code = ErrorCode::kInvalidArgument,
+                                   .message = std::move(message),
+                                   .where = "ArenaOptions::Validate"});
+}
+
+}  // namespace
+
+Expected<void> ArenaOptions::Validate() const {
+  if (first_block_bytes < kSmallestBlockBytes) {
+    return Invalid("first_block_bytes is " + std::to_string(first_block_bytes) +
+                   "; it has to be at least " + std::to_string(kSmallestBlockBytes));
+  }
+  if (max_block_bytes > kLargestBlockBytes) {
+    return Invalid("max_block_bytes is " + std::to_string(max_block_bytes) +
+                   "; it may be at most " + std::to_string(kLargestBlockBytes));
+  }
+  if (first_block_bytes > max_block_bytes) {
+    return Invalid("first_block_bytes (" + std::to_string(first_block_bytes) +
+                   ") is above max_block_bytes (" + std::to_string(max_block_bytes) + ")");
+  }
+  if (name == nullptr) return Invalid("name is null");
+  return {};
+}
+
+}  // namespace granary

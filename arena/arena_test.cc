@@ -1,0 +1,655 @@
+#include "arena/arena.h"
+
+#include <array>
+#include <cstring>
+#include <memory>
+#include <memory_resource>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "arena/arena_scope.h"
+#include "gtest/gtest.h"
+#include "memory/malloc_resource.h"
+
+namespace granary {
+namespace {
+
+// Counts what an arena asks of upstream, and refuses above a limit.
+class Upstream final : public MemoryResource {
+ public:
+  Upstream() : MemoryResource(Deallocation::kFrees, MallocResource::kMaxAlignment) {}
+  ~Upstream() override { EXPECT_EQ(live, 0u) << "blocks were not given back"; }
+
+  void* TryAllocate(size_t bytes, size_t alignment) noexcept override {
+    ++calls;
+    if (bytes > largest_bytes) return nullptr;
+    void* const p = malloc_.TryAllocate(bytes, alignment);
+    if (p != nullptr) ++live;
+    sizes.push_back(bytes);
+    return p;
+  }
+  bool TryResize(void* p, size_t old_bytes, size_t new_bytes, size_t alignment) noexcept override {
+    ++calls;
+    return malloc_.TryResize(p, old_bytes, new_bytes, alignment);
+  }
+  void ReleaseChain(const BlockChain& chain) noexcept override {
+    ++chains;
+    size_t bytes = 0;
+    const BlockLink* link = chain.first;
+    for (size_t i = 0; i < chain.count; ++i, link = link->next) bytes += link->bytes;
+    EXPECT_EQ(bytes, chain.bytes);
+    MemoryResource::ReleaseChain(chain);
+  }
+  MemoryStats Stats() const noexcept override { return malloc_.Stats(); }
+
+  size_t calls = 0;
+  size_t chains = 0;
+  size_t live = 0;
+  size_t largest_bytes = SIZE_MAX;
+  std::vector<size_t> sizes;
+
+ private:
+  void do_deallocate(void* p, size_t bytes, size_t alignment) override {
+    --live;
+    malloc_.deallocate(p, bytes, alignment);
+  }
+
+  MallocResource malloc_;
+};
+
+// The figures below are those of an arena without checks; whether it has checks is not what they
+// test.
+ArenaOptions Options(MemoryResource& upstream) {
+  return {.upstream = &upstream, .checks = Checks::kOff};
+}
+
+bool IsAligned(const void* p, size_t alignment) {
+  return reinterpret_cast<uintptr_t>(p) % alignment == 0;
+}
+
+TEST(ArenaTest, TakesNothingBeforeTheFirstAllocation) {
+  Upstream upstream;
+  const Arena arena(Options(upstream));
+  EXPECT_EQ(upstream.calls, 0u);
+  EXPECT_EQ(arena.Stats().held_bytes, 0u);
+}
+
+TEST(ArenaTest, AlignedRequestsGrowUpAndByteStringsGrowDown) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  auto* const first = static_cast<char*>(arena.TryAllocate(24, 8));
+  auto* const second = static_cast<char*>(arena.TryAllocate(8, 8));
+  auto* const string = static_cast<char*>(arena.TryAllocateBytes(5));
+  auto* const other = static_cast<char*>(arena.TryAllocate(3, 1));
+  EXPECT_EQ(second, first + 24);
+  EXPECT_EQ(string, first + 4096 - 5);
+  EXPECT_EQ(other, string - 3);
+  EXPECT_EQ(arena.Headroom(), 4096u - 32 - 8);
+  EXPECT_EQ(arena.Stats().asked_bytes, 40u);
+}
+
+TEST(ArenaTest, HonoursEveryAlignment) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  for (size_t alignment = 1; alignment <= Arena::kMaxAlignment; alignment *= 2) {
+    for (const size_t bytes : {1u, 7u, 40u, 1000u, 100'000u}) {
+      EXPECT_NE(arena.TryAllocateBytes(1), nullptr);
+      void* const p = arena.TryAllocate(bytes, alignment);
+      ASSERT_NE(p, nullptr);
+      EXPECT_TRUE(IsAligned(p, alignment)) << bytes << " bytes aligned to " << alignment;
+      std::memset(p, 1, bytes);
+    }
+  }
+}
+
+TEST(ArenaTest, ConstantAndVariableRequestsOfOneKindTakeTheSame) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  size_t variable = 40;
+  asm("" : "+r"(variable));
+  size_t alignment = 16;
+  asm("" : "+r"(alignment));
+  const auto* const a = static_cast<char*>(arena.TryAllocate(8, 8));
+  const auto* const b = static_cast<char*>(arena.TryAllocate(40, 16));
+  const auto* const c = static_cast<char*>(arena.TryAllocate(variable, 16));
+  const auto* const d = static_cast<char*>(arena.TryAllocate(variable, alignment));
+  const auto* const e = static_cast<char*>(arena.TryAllocate(40));
+  EXPECT_EQ(b, a + 16);
+  EXPECT_EQ(c, b + 48);
+  EXPECT_EQ(d, c + 48);
+  EXPECT_EQ(e, d + 48);
+}
+
+TEST(ArenaTest, ZeroBytesAreAByteOfTheirOwn) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  std::set<void*> seen;
+  for (int i = 0; i < 100; ++i) {
+    for (const size_t alignment : {1u, 8u, 16u, 64u}) {
+      void* const p = arena.TryAllocate(0, alignment);
+      ASSERT_NE(p, nullptr);
+      EXPECT_TRUE(seen.insert(p).second);
+    }
+  }
+}
+
+TEST(ArenaTest, RefusesWhatNobodyCanServeAndStaysAsItWas) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  ASSERT_NE(arena.TryAllocate(8, 8), nullptr);
+  const ArenaStats before = arena.DetailedStats();
+  const size_t calls = upstream.calls;
+  for (const size_t bytes :
+       {SIZE_MAX, SIZE_MAX - 7, SIZE_MAX - 15, SIZE_MAX - 4096, SIZE_MAX / 2 + 1}) {
+    for (const size_t alignment : {1u, 8u, 16u, 4096u}) {
+      EXPECT_EQ(arena.TryAllocate(bytes, alignment), nullptr);
+      EXPECT_THROW((void)arena.allocate(bytes, alignment), std::bad_alloc);
+    }
+  }
+  for (const size_t alignment : {size_t{0}, size_t{3}, size_t{24}, Arena::kMaxAlignment * 2}) {
+    EXPECT_EQ(arena.TryAllocate(8, alignment), nullptr);
+    EXPECT_THROW((void)arena.allocate(8, alignment), std::bad_alloc);
+  }
+  EXPECT_EQ(upstream.calls, calls);
+  EXPECT_EQ(arena.DetailedStats().used_bytes, before.used_bytes);
+  EXPECT_EQ(arena.DetailedStats().held_bytes, before.held_bytes);
+}
+
+TEST(ArenaTest, BlocksDoubleWhatIsHeldUpToTheMaximum) {
+  Upstream upstream;
+  Arena arena({.first_block_bytes = 1024,
+               .max_block_bytes = 8192,
+               .upstream = &upstream,
+               .checks = Checks::kOff});
+  for (int i = 0; i < 64 * 1024 / 64; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+  ASSERT_GE(upstream.sizes.size(), 6u);
+  const std::vector<size_t> first(upstream.sizes.begin(), upstream.sizes.begin() + 6);
+  const size_t header = Arena::kBlockHeaderBytes;
+  EXPECT_EQ(first, (std::vector<size_t>{1024 + header, 1024 + header, 2048 + header, 4096 + header,
+                                        8192 + header, 8192 + header}));
+}
+
+TEST(ArenaTest, ResetKeepsBlocksAndTheirCapacity) {
+  Upstream upstream;
+  ArenaOptions options = Options(upstream);
+  options.retention = Retention::KeepAll();
+  Arena arena(options);
+  for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+  const size_t calls = upstream.calls;
+  const size_t held = arena.Stats().held_bytes;
+  arena.Reset();
+  EXPECT_EQ(arena.Stats().asked_bytes, 0u);
+  EXPECT_EQ(arena.Stats().held_bytes, held);
+  EXPECT_EQ(arena.DetailedStats().retained_bytes + arena.DetailedStats().block_count * 0,
+            held - 4096 - Arena::kBlockHeaderBytes);
+  for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+  EXPECT_EQ(upstream.calls, calls);
+}
+
+TEST(ArenaTest, ResetWithinTheFirstBlockStartsOverAtItsBeginning) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  void* const first = arena.TryAllocate(100, 16);
+  arena.Reset();
+  EXPECT_EQ(arena.TryAllocate(100, 16), first);
+}
+
+TEST(ArenaTest, ResetWithReleaseGivesEverythingBackInOneChain) {
+  Upstream upstream;
+  ArenaOptions options = Options(upstream);
+  options.retention = Retention::Release();
+  Arena arena(options);
+  for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+  arena.Reset();
+  EXPECT_EQ(upstream.live, 0u);
+  EXPECT_EQ(upstream.chains, 1u);
+  EXPECT_EQ(arena.Stats().held_bytes, 0u);
+  EXPECT_NE(arena.TryAllocate(64, 8), nullptr);
+}
+
+TEST(ArenaTest, ResetWithKeepBytesKeepsAtMostSo) {
+  Upstream upstream;
+  ArenaOptions options = Options(upstream);
+  options.retention = Retention::KeepBytes(100'000);
+  Arena arena(options);
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+    ASSERT_NE(arena.TryAllocate(3 << 20, 8), nullptr);
+    arena.Reset();
+    EXPECT_LE(arena.Stats().held_bytes, 100'000u);
+    EXPECT_GE(arena.Stats().held_bytes, 30'000u);
+  }
+}
+
+TEST(ArenaTest, OneResetMayFollowAnotherRetention) {
+  Upstream upstream;
+  ArenaOptions options = Options(upstream);
+  options.retention = Retention::KeepAll();
+  Arena arena(options);
+  for (int i = 0; i < 1000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+  arena.Reset(Retention::Release());
+  EXPECT_EQ(arena.Stats().held_bytes, 0u);
+  ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+  arena.Reset();
+  EXPECT_GT(arena.Stats().held_bytes, 0u);
+}
+
+TEST(ArenaTest, AdaptiveRetentionForgetsASingleBurst) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  const auto use = [&arena](size_t bytes) {
+    for (size_t i = 0; i < bytes / 64; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+    arena.Reset();
+  };
+  for (int i = 0; i < 50; ++i) use(40'000);
+  const size_t usual = arena.Stats().held_bytes;
+  use(10'000'000);
+  for (int i = 0; i < 5; ++i) use(40'000);
+  EXPECT_LE(arena.Stats().held_bytes, 2 * usual);
+}
+
+TEST(ArenaTest, AdaptiveRetentionFollowsARisingDemandWithoutUpstream) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  const auto use = [&arena](size_t bytes) {
+    for (size_t i = 0; i < bytes / 64; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+    arena.Reset();
+  };
+  for (int i = 0; i < 20; ++i) use(10'000);
+  for (int i = 0; i < 10; ++i) use(3'000'000);
+  const size_t calls = upstream.calls;
+  for (int i = 0; i < 100; ++i) use(3'000'000);
+  EXPECT_EQ(upstream.calls, calls);
+}
+
+TEST(ArenaTest, LargeObjectsLeaveTheCurrentBlockAlone) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  auto* const small = static_cast<char*>(arena.TryAllocate(16, 8));
+  void* const large = arena.TryAllocate(64 << 10, 8);
+  ASSERT_NE(large, nullptr);
+  std::memset(large, 7, 64 << 10);
+  EXPECT_EQ(arena.TryAllocate(16, 8), small + 16);
+  EXPECT_EQ(arena.DetailedStats().large_count, 1u);
+  EXPECT_TRUE(arena.Contains(static_cast<char*>(large) + 1000));
+}
+
+TEST(ArenaTest, LargeObjectsAreRecycledAfterAReset) {
+  Upstream upstream;
+  ArenaOptions options = Options(upstream);
+  options.retention = Retention::KeepAll();
+  Arena arena(options);
+  for (int round = 0; round < 10; ++round) {
+    if (round == 2) upstream.calls = 0;
+    for (const size_t kib : {64u, 300u, 100u, 64u, 2000u}) {
+      ASSERT_NE(arena.TryAllocate(kib << 10, 8), nullptr);
+    }
+    arena.Reset();
+    EXPECT_EQ(arena.DetailedStats().large_count, 0u);
+  }
+  EXPECT_EQ(upstream.calls, 0u);
+}
+
+TEST(ArenaTest, RecycledLargeObjectsDoNotDriftUpInSize) {
+  Upstream upstream;
+  ArenaOptions options = Options(upstream);
+  options.retention = Retention::KeepAll();
+  Arena arena(options);
+  size_t most = 0;
+  for (size_t round = 0; round < 200; ++round) {
+    for (size_t i = 0; i < 4; ++i) {
+      ASSERT_NE(arena.TryAllocate((100 + 997 * (round + i * 7) % 900) << 10, 8), nullptr);
+    }
+    most = std::max(most, arena.DetailedStats().large_bytes);
+    arena.Reset();
+  }
+  EXPECT_LE(arena.Stats().held_bytes, 2 * most + 8192);
+}
+
+TEST(ArenaTest, NoMoreThanAnEighthOfABlockIsLostToItsTail) {
+  for (size_t bytes = 8; bytes <= 4096; bytes += 8) {
+    Upstream upstream;
+    Arena arena({.first_block_bytes = 4096,
+                 .max_block_bytes = 4096,
+                 .upstream = &upstream,
+                 .checks = Checks::kOff});
+    for (int i = 0; i < 500; ++i) ASSERT_NE(arena.TryAllocate(bytes, 8), nullptr);
+    const ArenaStats stats = arena.DetailedStats();
+    EXPECT_LE(stats.lost_to_tails_bytes, stats.block_count * 4096 / 8) << bytes;
+    EXPECT_EQ(stats.asked_bytes, 500 * bytes);
+  }
+}
+
+TEST(ArenaTest, ExtendsAndShrinksTheNewestAllocation) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  auto* const p = static_cast<char*>(arena.TryAllocate(100, 8));
+  EXPECT_TRUE(arena.TryExtend(p, 100, 1000, 8));
+  EXPECT_EQ(arena.Headroom(), 4096u - 1000);
+  EXPECT_FALSE(arena.TryExtend(p, 1000, 5000, 8));
+  EXPECT_TRUE(arena.ShrinkLast(p, 1000, 24, 8));
+  EXPECT_EQ(arena.TryAllocate(8, 8), p + 24);
+  EXPECT_FALSE(arena.TryExtend(p, 24, 32, 8));
+  EXPECT_FALSE(arena.ShrinkLast(p, 24, 8, 8));
+  EXPECT_FALSE(arena.ShrinkLast(p, 24, 100, 8)) << "shrinking does not grow";
+}
+
+TEST(ArenaTest, ExtendsIntoThePaddingOfAnyAllocation) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  void* const p = arena.TryAllocate(17, 8);
+  (void)arena.TryAllocate(8, 8);
+  EXPECT_TRUE(arena.TryExtend(p, 17, 24, 8));
+  EXPECT_FALSE(arena.TryExtend(p, 17, 25, 8));
+}
+
+// Writes its number down when it is destroyed.
+class Counted {
+ public:
+  Counted(std::vector<int>* log, int id) : log_(log), id_(id) {}
+  ~Counted() { log_->push_back(id_); }
+
+ private:
+  std::vector<int>* log_;
+  int id_;
+};
+
+TEST(ArenaTest, DestroysObjectsInReverseOrderAtReset) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  std::vector<int> log;
+  for (int i = 0; i < 4; ++i) arena.Create<Counted>(&log, i);
+  arena.Defer([](void* p) { static_cast<std::vector<int>*>(p)->push_back(99); }, &log);
+  EXPECT_TRUE(log.empty());
+  arena.Reset();
+  EXPECT_EQ(log, (std::vector<int>{99, 3, 2, 1, 0}));
+  arena.Reset();
+  EXPECT_EQ(log.size(), 5u);
+}
+
+TEST(ArenaTest, DestroysObjectsAtItsEnd) {
+  Upstream upstream;
+  std::vector<int> log;
+  {
+    Arena arena(Options(upstream));
+    arena.Create<Counted>(&log, 1);
+  }
+  EXPECT_EQ(log, std::vector<int>{1});
+}
+
+TEST(ArenaTest, CreatesPlainObjectsWithoutARecord) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  struct Plain {
+    int64_t a, b;
+  };
+  (void)arena.Create<Plain>(1, 2);
+  EXPECT_EQ(arena.Stats().asked_bytes, sizeof(Plain));
+}
+
+TEST(ArenaTest, AThrowingConstructorRegistersNothing) {
+  struct Throws {
+    Throws() { throw 1; }
+    ~Throws() { ADD_FAILURE() << "destroyed, but never constructed"; }
+  };
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  EXPECT_THROW(arena.Create<Throws>(), int);
+  arena.Reset();
+}
+
+TEST(ArenaTest, CreatesArraysOfValueInitialisedElements) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  for (int round = 0; round < 2; ++round) {
+    const std::span<int> numbers = arena.CreateArray<int>(1000);
+    for (int& number : numbers) {
+      EXPECT_EQ(number, 0);
+      number = 5;
+    }
+    const std::span<std::string> strings = arena.CreateArray<std::string>(100);
+    for (std::string& string : strings) string = std::string(100, 'x');
+    EXPECT_EQ(strings[99].size(), 100u);
+    arena.Reset();
+  }
+  EXPECT_EQ(arena.TryCreateArray<std::string>(SIZE_MAX / 16), nullptr);
+  EXPECT_NE(arena.TryCreateArray<std::string>(0), nullptr);
+}
+
+TEST(ArenaTest, DestroysArraysFromTheEnd) {
+  static std::vector<int> log;
+  struct Element {
+    ~Element() { log.push_back(id); }
+    int id = 0;
+  };
+  log.clear();
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  const auto array = arena.CreateArray<Element>(3);
+  for (int i = 0; i < 3; ++i) array[static_cast<size_t>(i)].id = i;
+  arena.Reset();
+  EXPECT_EQ(log, (std::vector<int>{2, 1, 0}));
+}
+
+TEST(ArenaTest, CopiesText) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  std::string text = "a plan";
+  const std::string_view copy = arena.Copy(text);
+  text = "gone!!";
+  EXPECT_EQ(copy, "a plan");
+  EXPECT_EQ(arena.Copy("").size(), 0u);
+}
+
+TEST(ArenaTest, RewindTakesBackWhatCameAfterTheMark) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  std::vector<int> log;
+  arena.Create<Counted>(&log, 1);
+  const ArenaStats before = arena.DetailedStats();
+  const ArenaMark mark = arena.Mark();
+  for (int round = 0; round < 3; ++round) {
+    arena.Create<Counted>(&log, 2);
+    for (int i = 0; i < 1000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+    ASSERT_NE(arena.TryAllocate(1 << 20, 8), nullptr);
+    ASSERT_NE(arena.TryAllocateBytes(77), nullptr);
+    arena.Rewind(mark);
+    EXPECT_EQ(log, std::vector<int>(static_cast<size_t>(round + 1), 2));
+    EXPECT_EQ(arena.DetailedStats().asked_bytes, before.asked_bytes);
+    EXPECT_EQ(arena.DetailedStats().used_bytes, before.used_bytes);
+    EXPECT_EQ(arena.DetailedStats().large_count, 0u);
+    if (round == 0) upstream.calls = 0;
+  }
+  EXPECT_EQ(upstream.calls, 0u) << "a rewind keeps the blocks";
+}
+
+TEST(ArenaTest, RewindsToBeforeTheFirstBlock) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  const ArenaMark mark = arena.Mark();
+  void* const first = arena.TryAllocate(64, 8);
+  arena.Rewind(mark);
+  EXPECT_EQ(arena.TryAllocate(64, 8), first);
+}
+
+TEST(ArenaTest, ScopesNestTenThousandDeep) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  const auto descend = [&arena](auto&& self, int depth) -> void {
+    if (depth == 0) return;
+    const size_t asked = arena.Stats().asked_bytes;
+    {
+      const ArenaScope scope(arena);
+      ASSERT_NE(arena.TryAllocate(48, 8), nullptr);
+      self(self, depth - 1);
+    }
+    ASSERT_EQ(arena.Stats().asked_bytes, asked);
+  };
+  descend(descend, 10'000);
+}
+
+TEST(ArenaTest, UsesTheBlockThatTheCallerGaveFirst) {
+  Upstream upstream;
+  alignas(16) std::array<std::byte, 2048> block;
+  {
+    Arena arena(block, Options(upstream));
+    void* const p = arena.TryAllocate(1000, 8);
+    EXPECT_GE(p, block.data());
+    EXPECT_LT(p, block.data() + block.size());
+    arena.Reset(Retention::Release());
+    EXPECT_EQ(arena.TryAllocate(1000, 8), p);
+    EXPECT_EQ(upstream.calls, 0u);
+    for (int i = 0; i < 1000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+    EXPECT_GT(upstream.calls, 0u);
+    arena.Reset(Retention::Release());
+    EXPECT_EQ(upstream.live, 0u);
+    for (int i = 0; i < 1000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+    EXPECT_GT(arena.Trim() + 1, 0u);
+  }
+}
+
+TEST(ArenaTest, IgnoresAGivenBlockThatIsTooSmall) {
+  Upstream upstream;
+  std::array<std::byte, 40> block;
+  Arena arena(block, Options(upstream));
+  EXPECT_NE(arena.TryAllocate(64, 8), nullptr);
+  EXPECT_EQ(upstream.live, 1u);
+}
+
+TEST(ArenaTest, AbsorbsWhatLivesInAnother) {
+  Upstream upstream;
+  std::vector<int> log;
+  ArenaOptions options = Options(upstream);
+  options.retention = Retention::KeepAll();
+  Arena result(options);
+  {
+    Arena scratch(options);
+    result.Create<Counted>(&log, 1);
+    scratch.Create<Counted>(&log, 2);
+    const std::string_view text = scratch.Copy("survives");
+    for (int i = 0; i < 1000; ++i) ASSERT_NE(scratch.TryAllocate(64, 8), nullptr);
+    void* const large = scratch.TryAllocate(1 << 20, 8);
+    const size_t asked = scratch.Stats().asked_bytes + result.Stats().asked_bytes;
+
+    ASSERT_TRUE(result.Absorb(std::move(scratch)));
+    EXPECT_EQ(result.Stats().asked_bytes, asked);
+    EXPECT_EQ(scratch.Stats().asked_bytes, 0u);
+    EXPECT_TRUE(result.Contains(text.data()));
+    EXPECT_TRUE(result.Contains(large));
+    EXPECT_EQ(text, "survives");
+    EXPECT_NE(scratch.TryAllocate(64, 8), nullptr);
+    scratch.Reset();
+  }
+  EXPECT_TRUE(log.empty());
+  const size_t held = result.Stats().held_bytes;
+  result.Reset();
+  EXPECT_EQ(log, (std::vector<int>{2, 1}));
+  EXPECT_EQ(result.Stats().held_bytes, held);
+  EXPECT_EQ(result.Stats().asked_bytes, 0u);
+}
+
+TEST(ArenaTest, ARewindTakesBackWhatWasAbsorbedSince) {
+  Upstream upstream;
+  Arena result(Options(upstream));
+  Arena scratch(Options(upstream));
+  const ArenaMark mark = result.Mark();
+  for (int i = 0; i < 100; ++i) ASSERT_NE(scratch.TryAllocate(64, 8), nullptr);
+  ASSERT_TRUE(result.Absorb(std::move(scratch)));
+  result.Rewind(mark);
+  EXPECT_EQ(result.Stats().asked_bytes, 0u);
+  const size_t calls = upstream.calls;
+  EXPECT_NE(result.TryAllocate(64, 8), nullptr);
+  EXPECT_EQ(upstream.calls, calls) << "the absorbed blocks are retained";
+}
+
+TEST(ArenaTest, RefusesToAbsorbWhatItCouldNotKeep) {
+  Upstream upstream;
+  Upstream other_upstream;
+  Arena arena(Options(upstream));
+  Arena stranger(Options(other_upstream));
+  EXPECT_NE(stranger.TryAllocate(8, 8), nullptr);
+  EXPECT_FALSE(arena.Absorb(std::move(stranger)));
+  EXPECT_EQ(stranger.Stats().asked_bytes, 8u);
+
+  alignas(16) std::array<std::byte, 1024> block;
+  Arena on_stack(block, Options(upstream));
+  EXPECT_NE(on_stack.TryAllocate(8, 8), nullptr);
+  EXPECT_FALSE(arena.Absorb(std::move(on_stack)));
+  on_stack.Reset();
+  EXPECT_TRUE(arena.Absorb(std::move(on_stack)));
+  EXPECT_FALSE(arena.Absorb(std::move(arena)));
+}
+
+TEST(ArenaTest, TrimGivesBackWhatIsNotInUse) {
+  Upstream upstream;
+  ArenaOptions options = Options(upstream);
+  options.retention = Retention::KeepAll();
+  Arena arena(options);
+  for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+  ASSERT_NE(arena.TryAllocate(1 << 20, 8), nullptr);
+  EXPECT_EQ(arena.Trim(), 0u);
+  arena.Reset();
+  auto* const text = static_cast<char*>(arena.TryAllocateBytes(4));
+  std::memcpy(text, "live", 4);
+  const size_t held = arena.Stats().held_bytes;
+  const size_t trimmed = arena.Trim();
+  EXPECT_EQ(arena.Stats().held_bytes, held - trimmed);
+  EXPECT_EQ(arena.Stats().held_bytes, 4096 + Arena::kBlockHeaderBytes);
+  EXPECT_EQ(std::string_view(text, 4), "live");
+  for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+}
+
+TEST(ArenaTest, TakesSmallerBlocksNearALimit) {
+  Upstream upstream;
+  Arena arena({.first_block_bytes = 4096,
+               .max_block_bytes = 1 << 20,
+               .upstream = &upstream,
+               .checks = Checks::kOff});
+  upstream.largest_bytes = 20'000;
+  for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+}
+
+TEST(ArenaTest, ARefusalOfUpstreamIsNullAndChangesNothing) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  ASSERT_NE(arena.TryAllocate(4000, 8), nullptr);
+  upstream.largest_bytes = 0;
+  const ArenaStats before = arena.DetailedStats();
+  EXPECT_EQ(arena.TryAllocate(200, 8), nullptr);
+  EXPECT_EQ(arena.TryAllocate(1 << 20, 8), nullptr);
+  EXPECT_EQ(arena.TryAllocateBytes(200), nullptr);
+  EXPECT_EQ(arena.TryCopy(std::string(200, 'x')), nullptr);
+  EXPECT_EQ(arena.TryCreateArray<std::string>(20), nullptr);
+  EXPECT_THROW((void)arena.allocate(200, 8), std::bad_alloc);
+  EXPECT_THROW((void)arena.Copy(std::string(200, 'x')), std::bad_alloc);
+  EXPECT_EQ(arena.DetailedStats().used_bytes, before.used_bytes);
+  EXPECT_EQ(arena.DetailedStats().held_bytes, before.held_bytes);
+  EXPECT_NE(arena.TryAllocate(90, 8), nullptr) << "what fits is still served";
+}
+
+TEST(ArenaTest, IsAStandardMemoryResource) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  {
+    std::pmr::vector<std::pmr::string> strings(&arena);
+    for (int i = 0; i < 1000; ++i)
+      strings.emplace_back(std::string(50, static_cast<char>('a' + i % 26)));
+    EXPECT_EQ(std::string_view(strings[25]), std::string(50, 'z'));
+  }
+  EXPECT_TRUE(arena.deallocate_is_noop());
+  EXPECT_TRUE(arena.is_equal(arena));
+}
+
+TEST(ArenaTest, InvalidOptionsAreNamed) {
+  EXPECT_TRUE(ArenaOptions{}.Validate().has_value());
+  const auto small = ArenaOptions{.first_block_bytes = 10}.Validate();
+  ASSERT_FALSE(small.has_value());
+  EXPECT_EQ(small.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(small.error().message.find("first_block_bytes is 10"), std::string::npos);
+  EXPECT_FALSE((ArenaOptions{.first_block_bytes = 4096, .max_block_bytes = 512}.Validate()));
+  EXPECT_FALSE((ArenaOptions{.max_block_bytes = size_t{2} << 30}.Validate()));
+}
+
+}  // namespace
+}  // namespace granary
