@@ -136,19 +136,24 @@ class ResourceConformanceTest : public testing::TestWithParam<ConformanceTraits>
     return alignments;
   }
 
-  static std::byte ByteOf(uint64_t tag, size_t at) {
-    return static_cast<std::byte>((tag * 0x9e3779b97f4a7c15u + at * 31) >> 32 ^ at);
+  // The eight bytes that stand at offset `at`, or as many of them as there are.
+  static uint64_t WordOf(uint64_t tag, size_t at) {
+    return (tag * 0x9e3779b97f4a7c15u) ^ (at * 0xff51afd7ed558ccdu);
   }
 
   static void Fill(const Block& block) {
-    for (size_t i = 0; i < block.bytes; ++i) block.p[i] = ByteOf(block.tag, i);
+    for (size_t at = 0; at < block.bytes; at += sizeof(uint64_t)) {
+      const uint64_t word = WordOf(block.tag, at);
+      std::memcpy(block.p + at, &word, std::min(sizeof(word), block.bytes - at));
+    }
   }
 
-  // The bytes of `block` as far as `bytes` are the ones Fill wrote.
+  // The first `bytes` of `block` are the ones Fill wrote.
   static testing::AssertionResult Holds(const Block& block, size_t bytes) {
-    for (size_t i = 0; i < bytes; ++i) {
-      if (block.p[i] != ByteOf(block.tag, i)) {
-        return testing::AssertionFailure() << "byte " << i << " of " << block.bytes
+    for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+      const uint64_t word = WordOf(block.tag, at);
+      if (std::memcmp(block.p + at, &word, std::min(sizeof(word), bytes - at)) != 0) {
+        return testing::AssertionFailure() << "a byte behind " << at << " of " << block.bytes
                                            << " (alignment " << block.alignment << ") has changed";
       }
     }
