@@ -2,6 +2,8 @@
 
 #include <malloc.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -55,12 +57,16 @@ void MallocResource::Count(size_t asked_bytes, size_t usable_bytes, size_t count
 size_t MallocResource::Sum(std::atomic<size_t> Shard::*member) const noexcept {
   size_t sum = 0;
   for (const Shard& shard : shards_) sum += (shard.*member).load(std::memory_order_relaxed);
-  return sum;
+  // The shards are read one after the other: a block that comes and goes in between may have been
+  // seen to go only. Less than nothing is held by nobody.
+  return sum > size_t{PTRDIFF_MAX} ? 0 : sum;
 }
 
 MemoryStats MallocResource::Stats() const noexcept {
-  const size_t usable = Sum(&Shard::usable_bytes);
-  return {.asked_bytes = Sum(&Shard::asked_bytes), .used_bytes = usable, .held_bytes = usable};
+  const size_t asked = Sum(&Shard::asked_bytes);
+  // The two sums are of different moments; what is promised of them holds all the same.
+  const size_t usable = std::max(asked, Sum(&Shard::usable_bytes));
+  return {.asked_bytes = asked, .used_bytes = usable, .held_bytes = usable};
 }
 
 size_t MallocResource::live_count() const noexcept { return Sum(&Shard::count); }

@@ -5,9 +5,10 @@
 // std::pmr can only throw, so that an engine meets its memory limit as a value.
 //
 //   granary::Arena arena(options);
-//   std::pmr::vector<Row> rows(&arena);                 // containers: refusal is the exception
-//   BudgetExceeded or std::bad_alloc void* page = arena.TryAllocate(4096, 64);           //
-//   engines: refusal is nullptr
+//   // Containers: a refusal is the exception BudgetExceeded or std::bad_alloc.
+//   std::pmr::vector<Row> rows(&arena);
+//   // Engines: a refusal is nullptr.
+//   void* page = arena.TryAllocate(4096, 64);
 //
 // What every resource answers, in every build:
 //   - alignment: any power of two up to max_alignment(); anything else is refused;

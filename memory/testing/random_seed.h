@@ -1,0 +1,32 @@
+// The seed of a random test: a new one each run, or the one that GRANARY_TEST_SEED names.
+//
+//   const uint64_t seed = granary::RandomTestSeed();
+//   SCOPED_TRACE(granary::HowToReplay(seed));
+//   std::mt19937_64 random(seed);
+#ifndef GRANARY_MEMORY_TESTING_RANDOM_SEED_H_
+#define GRANARY_MEMORY_TESTING_RANDOM_SEED_H_
+
+#include <cstdint>
+#include <cstdlib>
+#include <random>
+#include <string>
+
+namespace granary {
+
+// GRANARY_TEST_SEED if it is set, otherwise a number that nobody has chosen.
+inline uint64_t RandomTestSeed() {
+  if (const char* const chosen = std::getenv("GRANARY_TEST_SEED"); chosen != nullptr) {
+    return std::strtoull(chosen, nullptr, 10);
+  }
+  std::random_device device;
+  return device();
+}
+
+// What a failing test prints so that a person can run it again.
+inline std::string HowToReplay(uint64_t seed) {
+  return "replay with: bazel test --test_env=GRANARY_TEST_SEED=" + std::to_string(seed);
+}
+
+}  // namespace granary
+
+#endif  // GRANARY_MEMORY_TESTING_RANDOM_SEED_H_
