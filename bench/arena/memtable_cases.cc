@@ -1,0 +1,66 @@
+// A memtable of 8 MiB in blocks of 1 MiB, filled and dropped. An operation is one insert's memory.
+//
+//   memtable/aligned   node, key and value in one aligned allocation, as RocksDB's skip list has
+//   them memtable/bytes     the node's links aligned, key and value as a byte string, as LevelDB
+//   has them
+//
+// The first word of each node is written, as a skip list writes its links; key and value are not,
+// since copying them costs the same whoever gave the memory.
+#include <cstdint>
+
+#include "bench/arena/batch.h"
+#include "bench/arena/cases.h"
+#include "bench/arena/implementations.h"
+#include "bench/arena/sizes.h"
+
+namespace granary::bench {
+namespace {
+
+template <class Implementation>
+void RunAligned(benchmark::State& state) {
+  const auto& entries = MemtableEntries();
+  Implementation implementation;
+  LetEscape(implementation);
+  for (auto _ : state) {
+    for (const MemtableEntry& entry : entries) {
+      void* const node = implementation.Aligned(entry.links_bytes + entry.data_bytes);
+      *static_cast<uint64_t*>(node) = entry.data_bytes;
+      benchmark::DoNotOptimize(node);
+    }
+    implementation.Reset();
+  }
+  SetOperations(state, entries.size());
+}
+
+template <class Implementation>
+void RunBytes(benchmark::State& state) {
+  const auto& entries = MemtableEntries();
+  Implementation implementation;
+  LetEscape(implementation);
+  for (auto _ : state) {
+    for (const MemtableEntry& entry : entries) {
+      void* const data = implementation.Bytes(entry.data_bytes);
+      benchmark::DoNotOptimize(data);
+      void* const node = implementation.Aligned(entry.links_bytes);
+      *static_cast<uint64_t*>(node) = entry.data_bytes;
+      benchmark::DoNotOptimize(node);
+    }
+    implementation.Reset();
+  }
+  SetOperations(state, entries.size());
+}
+
+}  // namespace
+
+void RegisterMemtableCases() {
+  ForEach<kMiB>(AlignedImplementations(),
+                []<class I>() { Register("memtable/aligned", I::kName, RunAligned<I>); });
+  ForEach<kMiB>(BytesImplementations(), []<class I>() {
+    // LevelDB's arena does not align to 16 bytes.
+    if constexpr (requires(I i) { i.Aligned(1); }) {
+      Register("memtable/bytes", I::kName, RunBytes<I>);
+    }
+  });
+}
+
+}  // namespace granary::bench
