@@ -143,7 +143,8 @@ class ProtobufArena {
  public:
   static constexpr const char* kName = "protobuf";
 
-  void* Aligned(size_t bytes) { return arena_.AllocateAligned(bytes, 16); }
+  // For more than 8 bytes of alignment it takes multiples of 8 only.
+  void* Aligned(size_t bytes) { return arena_.AllocateAligned((bytes + 7) & ~size_t{7}, 16); }
   void* Aligned8(size_t bytes) { return arena_.AllocateAligned(bytes); }
   void Reset() { arena_.Reset(); }
 

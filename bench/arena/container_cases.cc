@@ -1,5 +1,5 @@
-// Standard containers on a resource: built, dropped, and the resource reset. An operation is one
-// such round.
+// Standard containers on a resource: built, dropped, and the resource reset; once before the timed
+// rounds. An operation is one such round.
 //
 // The containers' destructors run, as most programs let them. The resource is known to the compiler
 // as a std::pmr::memory_resource only, as it is to code that is given one.
@@ -48,12 +48,14 @@ void BuildMap(std::pmr::memory_resource* resource) {
 template <class Implementation>
 void RunContainer(benchmark::State& state, void (*build)(std::pmr::memory_resource*)) {
   Implementation implementation;
-  for (auto _ : state) {
+  const auto run_round = [&] {
     std::pmr::memory_resource* resource = implementation.Resource();
     benchmark::DoNotOptimize(resource);
     build(resource);
     implementation.Reset();
-  }
+  };
+  run_round();
+  for (auto _ : state) run_round();
   SetOperations(state, 1);
 }
 

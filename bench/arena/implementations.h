@@ -49,7 +49,7 @@ using Aligned8Implementations = Implementations<GranaryArena, RocksdbArena, Leve
                                                 ProtobufArena, PmrArena, Raw>;
 using BytesImplementations = Implementations<GranaryArena, RocksdbArena, RocksdbInterface,
                                              LeveldbArena, LlvmArena, PmrArena, Raw>;
-// Raw serves nothing larger than its block.
+// Raw has one block, so that what is larger would make it no more than go round.
 using LargeImplementations =
     Implementations<GranaryArena, RocksdbArena, LlvmArena, ProtobufArena, PmrArena, Malloc>;
 using SweepImplementations = Implementations<GranaryArena, RocksdbArena, LlvmArena, PmrArena, Raw>;

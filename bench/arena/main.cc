@@ -21,8 +21,7 @@
 namespace granary::bench {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    defined(GRANARY_BENCH_SANITIZED)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr const char* kBuild = "sanitized";
 #elif defined(__OPTIMIZE__)
 constexpr const char* kBuild = "opt";
@@ -44,8 +43,7 @@ std::string VerifiedMallocLibrary() {
     Die("the library that malloc comes from cannot be found out");
   }
   const std::string library = info.dli_fname;
-  if (library.find(GRANARY_BENCH_MALLOC_LIBRARY) == std::string::npos &&
-      std::string_view(kBuild) != "sanitized") {
+  if (library.find(GRANARY_BENCH_MALLOC_LIBRARY) == std::string::npos) {
     Die("malloc is meant to come from " GRANARY_BENCH_MALLOC_LIBRARY " and comes from " + library);
   }
   return library;

@@ -1,5 +1,11 @@
 """The programs of the arena suite: the same sources, each with the malloc that it measures."""
 
+# An instrumented program measures its instruments, and a sanitizer's malloc would be measured for any other.
+NOT_SANITIZED = select({
+    "//bazel:sanitized": ["@platforms//:incompatible"],
+    "//conditions:default": [],
+})
+
 _SRCS = [
     "aligned_cases.cc",
     "batch.h",
@@ -26,10 +32,8 @@ def arena_bench(name, srcs = [], deps = [], local_defines = []):
         srcs = _SRCS + srcs,
         data = ["//bench/traces"],
         linkopts = ["-ldl"],
-        local_defines = local_defines + select({
-            "//bazel:sanitized": ["GRANARY_BENCH_SANITIZED"],
-            "//conditions:default": [],
-        }),
+        local_defines = local_defines,
+        target_compatible_with = NOT_SANITIZED,
         deps = _DEPS + deps,
     )
 

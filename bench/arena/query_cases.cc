@@ -15,22 +15,31 @@
 namespace granary::bench {
 namespace {
 
+// A part of the mix whose length is a power of two can be gone through again and again cheaply.
+constexpr size_t kMixMask = 4095;
+
+// Inlined, so that the shortest queries do not time a call.
+template <bool kTouch, class Implementation>
+[[gnu::always_inline]] inline void RunOne(Implementation& implementation, const uint32_t* sizes,
+                                          size_t offset, size_t allocation_count) {
+  for (size_t i = 0; i < allocation_count; ++i) {
+    void* const p = implementation.Aligned(sizes[(offset + i) & kMixMask]);
+    if constexpr (kTouch) *static_cast<uint64_t*>(p) = i;
+    benchmark::DoNotOptimize(p);
+  }
+  implementation.Reset();
+}
+
 template <class Implementation, bool kTouch>
 void RunQuery(benchmark::State& state, size_t allocation_count) {
-  // A part of the mix whose length is a power of two can be gone through again and again cheaply.
-  constexpr size_t kMixMask = 4095;
   const uint32_t* const sizes = SmallMix().data();
   Implementation implementation;
   LetEscape(implementation);
-  // Otherwise the same few sizes would come in every query.
+  RunOne<kTouch>(implementation, sizes, 0, allocation_count);
+  // Without an offset the same few sizes would come in every short query.
   size_t offset = 0;
   for (auto _ : state) {
-    for (size_t i = 0; i < allocation_count; ++i) {
-      void* const p = implementation.Aligned(sizes[(offset + i) & kMixMask]);
-      if constexpr (kTouch) *static_cast<uint64_t*>(p) = i;
-      benchmark::DoNotOptimize(p);
-    }
-    implementation.Reset();
+    RunOne<kTouch>(implementation, sizes, offset, allocation_count);
     offset += allocation_count;
   }
   SetOperations(state, 1);

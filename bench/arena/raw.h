@@ -11,40 +11,41 @@ namespace granary::bench {
 
 // One block, whose state is in memory as any allocator's is. At the block's end it begins again at
 // the block's beginning instead of fetching another one, so that nothing it hands out lives for
-// long: it is a limit, not an allocator. Requests must not be larger than the block.
+// long: it is a limit, not an allocator.
 template <size_t kBlockBytes>
 class Raw {
  public:
   static constexpr const char* kName = "raw";
-
-  Raw() : block_(new std::byte[kBlockBytes]), next_(block_.get()), end_(next_ + kBlockBytes) {}
+  // The largest request; recordings have a few that are larger than a block, which room beside the
+  // block makes valid memory too.
+  static constexpr size_t kLargestBytes = size_t{4} << 20;
 
   void* Aligned(size_t bytes) { return Bump((bytes + 15) & ~size_t{15}); }
   void* Aligned8(size_t bytes) { return Bump((bytes + 7) & ~size_t{7}); }
   void* Bytes(size_t bytes) {
     // From the other end, so that aligned requests stay aligned.
-    if (bytes > static_cast<size_t>(end_ - next_)) [[unlikely]]
+    if (end_ - bytes < next_) [[unlikely]]
       Reset();
     return end_ -= bytes;
   }
   void Reset() {
-    next_ = block_.get();
+    next_ = memory_.get() + kLargestBytes;
     end_ = next_ + kBlockBytes;
   }
 
  private:
   void* Bump(size_t rounded) {
-    if (rounded > static_cast<size_t>(end_ - next_)) [[unlikely]]
+    if (next_ + rounded > end_) [[unlikely]]
       Reset();
     std::byte* const p = next_;
     next_ = p + rounded;
     return p;
   }
 
-  // operator new gives 16-byte alignment.
-  std::unique_ptr<std::byte[]> block_;
-  std::byte* next_;
-  std::byte* end_;
+  // operator new aligns to 16 bytes. The block is in the middle, with room to both sides.
+  std::unique_ptr<std::byte[]> memory_{new std::byte[kLargestBytes + kBlockBytes + kLargestBytes]};
+  std::byte* next_ = memory_.get() + kLargestBytes;
+  std::byte* end_ = next_ + kBlockBytes;
 };
 
 }  // namespace granary::bench
