@@ -2,7 +2,7 @@
 
 # An instrumented program measures its instruments, and a sanitizer's malloc would be measured for any other.
 NOT_SANITIZED = select({
-    "//bazel:sanitized": ["@platforms//:incompatible"],
+    "//bazel:sanitized": ["//bazel:nowhere"],
     "//conditions:default": [],
 })
 
