@@ -98,9 +98,10 @@ class RocksdbInterface {
   void* Aligned(size_t bytes) { return allocator_->AllocateAligned(bytes); }
   void* Bytes(size_t bytes) { return allocator_->Allocate(bytes); }
   void Reset() {
-    allocator_ = &arena_.emplace(kBlockBytes);
+    rocksdb::Allocator* allocator = &arena_.emplace(kBlockBytes);
     // From here on the compiler cannot know what the pointer points to.
-    benchmark::DoNotOptimize(allocator_);
+    benchmark::DoNotOptimize(allocator);
+    allocator_ = allocator;
   }
 
  private:

@@ -38,54 +38,61 @@ inline void SetOperations(benchmark::State& state, size_t operations_per_iterati
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(operations_per_iteration));
 }
 
-// An operation is one allocation with its share of starting over.
+// The batches are functions of their own: nothing of the benchmark's loop competes for their
+// registers.
+
+template <class Ask, class Implementation>
+[[gnu::noinline]] void AllocateSizes(Implementation& implementation,
+                                     std::span<const uint32_t> sizes) {
+  for (const uint32_t bytes : sizes) {
+    benchmark::DoNotOptimize(Ask::Allocate(implementation, bytes));
+  }
+  implementation.Reset();
+}
+
+// The compiler knows the size, as it knows a type's.
+template <class Ask, size_t kBytes, class Implementation>
+[[gnu::noinline]] void AllocateConstant(Implementation& implementation, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    benchmark::DoNotOptimize(Ask::Allocate(implementation, kBytes));
+  }
+  implementation.Reset();
+}
+
+// Only the program's input knows the size.
+template <class Ask, class Implementation>
+[[gnu::noinline]] void AllocateSize(Implementation& implementation, size_t bytes, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    benchmark::DoNotOptimize(Ask::Allocate(implementation, bytes));
+  }
+  implementation.Reset();
+}
+
+// What the cases run. An operation is one allocation with its share of starting over.
+
 template <class Implementation, class Ask>
 void RunSizes(benchmark::State& state, std::span<const uint32_t> sizes) {
-  Implementation implementation;
-  LetEscape(implementation);
-  const auto run_batch = [&] {
-    for (const uint32_t bytes : sizes) {
-      benchmark::DoNotOptimize(Ask::Allocate(implementation, bytes));
-    }
-    implementation.Reset();
-  };
-  run_batch();
-  for (auto _ : state) run_batch();
+  const Subject<Implementation> subject;
+  AllocateSizes<Ask>(*subject, sizes);
+  for (auto _ : state) AllocateSizes<Ask>(*subject, sizes);
   SetOperations(state, sizes.size());
 }
 
-// The same with one size that the compiler knows, as it knows a type's.
 template <class Implementation, class Ask, size_t kBytes>
 void RunConstant(benchmark::State& state, size_t batch_bytes) {
   const size_t count = batch_bytes / kBytes;
-  Implementation implementation;
-  LetEscape(implementation);
-  const auto run_batch = [&] {
-    for (size_t i = 0; i < count; ++i) {
-      benchmark::DoNotOptimize(Ask::Allocate(implementation, kBytes));
-    }
-    implementation.Reset();
-  };
-  run_batch();
-  for (auto _ : state) run_batch();
+  const Subject<Implementation> subject;
+  AllocateConstant<Ask, kBytes>(*subject, count);
+  for (auto _ : state) AllocateConstant<Ask, kBytes>(*subject, count);
   SetOperations(state, count);
 }
 
-// The same with one size that only the program's input knows.
 template <class Implementation, class Ask>
 void RunSize(benchmark::State& state, size_t bytes, size_t batch_bytes) {
   const size_t count = batch_bytes / bytes;
-  benchmark::DoNotOptimize(bytes);
-  Implementation implementation;
-  LetEscape(implementation);
-  const auto run_batch = [&] {
-    for (size_t i = 0; i < count; ++i) {
-      benchmark::DoNotOptimize(Ask::Allocate(implementation, bytes));
-    }
-    implementation.Reset();
-  };
-  run_batch();
-  for (auto _ : state) run_batch();
+  const Subject<Implementation> subject;
+  AllocateSize<Ask>(*subject, bytes, count);
+  for (auto _ : state) AllocateSize<Ask>(*subject, bytes, count);
   SetOperations(state, count);
 }
 

@@ -6,6 +6,7 @@
 #include <benchmark/benchmark.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -26,12 +27,20 @@ inline void Register(const std::string& name, const char* implementation,
   benchmark::RegisterBenchmark(("arena/" + name + "/" + implementation).c_str(), std::move(run));
 }
 
-// Makes the compiler believe that anybody may read and write `object`: its state then has to be in
-// memory whenever a pointer goes to DoNotOptimize.
-template <class T>
-void LetEscape(T& object) {
-  benchmark::DoNotOptimize(static_cast<void*>(&object));
-}
+// An implementation where engines have theirs: on the heap, at an address that others may know, so
+// that all state is in memory whenever a result goes to DoNotOptimize. All are reached in the same
+// way; as local variables some were, and others, whose code is too large to be inlined, were not.
+template <class Implementation>
+class Subject {
+ public:
+  Subject() : owner_(std::make_unique<Implementation>()) {
+    benchmark::DoNotOptimize(static_cast<void*>(owner_.get()));
+  }
+  Implementation& operator*() const { return *owner_; }
+
+ private:
+  std::unique_ptr<Implementation> owner_;
+};
 
 }  // namespace granary::bench
 

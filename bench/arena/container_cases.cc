@@ -47,7 +47,8 @@ void BuildMap(std::pmr::memory_resource* resource) {
 
 template <class Implementation>
 void RunContainer(benchmark::State& state, void (*build)(std::pmr::memory_resource*)) {
-  Implementation implementation;
+  const Subject<Implementation> subject;
+  Implementation& implementation = *subject;
   const auto run_round = [&] {
     std::pmr::memory_resource* resource = implementation.Resource();
     benchmark::DoNotOptimize(resource);

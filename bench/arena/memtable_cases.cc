@@ -8,6 +8,7 @@
 // The first word of each node is written, as a skip list writes its links; key and value are not,
 // since copying them costs the same whoever gave the memory.
 #include <cstdint>
+#include <span>
 
 #include "bench/arena/batch.h"
 #include "bench/arena/cases.h"
@@ -17,30 +18,23 @@
 namespace granary::bench {
 namespace {
 
-template <class Implementation>
-void RunAligned(benchmark::State& state) {
-  const auto& entries = MemtableEntries();
-  Implementation implementation;
-  LetEscape(implementation);
-  const auto fill_and_drop = [&] {
+using Entries = std::span<const MemtableEntry>;
+
+struct NodesWithData {
+  template <class Implementation>
+  [[gnu::noinline]] static void FillAndDrop(Implementation& implementation, Entries entries) {
     for (const MemtableEntry& entry : entries) {
       void* const node = implementation.Aligned(entry.links_bytes + entry.data_bytes);
       *static_cast<uint64_t*>(node) = entry.data_bytes;
       benchmark::DoNotOptimize(node);
     }
     implementation.Reset();
-  };
-  fill_and_drop();
-  for (auto _ : state) fill_and_drop();
-  SetOperations(state, entries.size());
-}
+  }
+};
 
-template <class Implementation>
-void RunBytes(benchmark::State& state) {
-  const auto& entries = MemtableEntries();
-  Implementation implementation;
-  LetEscape(implementation);
-  const auto fill_and_drop = [&] {
+struct NodesAndByteStrings {
+  template <class Implementation>
+  [[gnu::noinline]] static void FillAndDrop(Implementation& implementation, Entries entries) {
     for (const MemtableEntry& entry : entries) {
       void* const data = implementation.Bytes(entry.data_bytes);
       benchmark::DoNotOptimize(data);
@@ -49,21 +43,28 @@ void RunBytes(benchmark::State& state) {
       benchmark::DoNotOptimize(node);
     }
     implementation.Reset();
-  };
-  fill_and_drop();
-  for (auto _ : state) fill_and_drop();
+  }
+};
+
+template <class Implementation, class Layout>
+void RunMemtable(benchmark::State& state) {
+  const Entries entries = MemtableEntries();
+  const Subject<Implementation> subject;
+  Layout::FillAndDrop(*subject, entries);
+  for (auto _ : state) Layout::FillAndDrop(*subject, entries);
   SetOperations(state, entries.size());
 }
 
 }  // namespace
 
 void RegisterMemtableCases() {
-  ForEach<kMiB>(AlignedImplementations(),
-                []<class I>() { Register("memtable/aligned", I::kName, RunAligned<I>); });
+  ForEach<kMiB>(AlignedImplementations(), []<class I>() {
+    Register("memtable/aligned", I::kName, RunMemtable<I, NodesWithData>);
+  });
   ForEach<kMiB>(BytesImplementations(), []<class I>() {
     // LevelDB's arena does not align to 16 bytes.
     if constexpr (requires(I i) { i.Aligned(1); }) {
-      Register("memtable/bytes", I::kName, RunBytes<I>);
+      Register("memtable/bytes", I::kName, RunMemtable<I, NodesAndByteStrings>);
     }
   });
 }

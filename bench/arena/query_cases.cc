@@ -33,8 +33,8 @@ template <bool kTouch, class Implementation>
 template <class Implementation, bool kTouch>
 void RunQuery(benchmark::State& state, size_t allocation_count) {
   const uint32_t* const sizes = SmallMix().data();
-  Implementation implementation;
-  LetEscape(implementation);
+  const Subject<Implementation> subject;
+  Implementation& implementation = *subject;
   RunOne<kTouch>(implementation, sizes, 0, allocation_count);
   // Without an offset the same few sizes would come in every short query.
   size_t offset = 0;

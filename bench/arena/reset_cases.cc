@@ -7,8 +7,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "bench/arena/batch.h"
 #include "bench/arena/cases.h"
@@ -23,24 +24,28 @@ constexpr size_t kBlockBytes = 4096;
 // An eighth of a block: no implementation gives it a block of its own.
 constexpr size_t kObjectBytes = kBlockBytes / 8;
 
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+// The seconds that `run` takes, without those that reading the clock takes: the first reading
+// brings the clock's code back into the cache, the next two tell what a reading costs here and now.
+template <class Function>
+double TimeAlone(const Function& run) {
+  benchmark::DoNotOptimize(Clock::now());
+  const Clock::time_point before = Clock::now();
+  const Clock::time_point start = Clock::now();
+  run();
+  const Clock::time_point end = Clock::now();
+  return std::chrono::duration<double>((end - start) - (start - before)).count();
 }
 
-// What reading the clock twice adds to what is between.
-double ClockSeconds() {
-  static const double seconds = [] {
-    constexpr int kReadings = 100'000;
-    double sum = 0;
-    for (int i = 0; i < kReadings; ++i) sum += SecondsSince(Clock::now());
-    return sum / kReadings;
-  }();
-  return seconds;
+// Unlike the mean, it is not moved by a round that was interrupted.
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 template <class Implementation>
 void RunReset(benchmark::State& state, size_t block_count, size_t arena_count) {
-  const auto arenas = std::make_unique<Implementation[]>(arena_count);
+  const std::vector<Subject<Implementation>> arenas(arena_count);
   const auto fill = [&](Implementation& arena) {
     for (size_t i = 0; i < block_count * (kBlockBytes / kObjectBytes); ++i) {
       benchmark::DoNotOptimize(arena.Aligned(kObjectBytes));
@@ -48,26 +53,25 @@ void RunReset(benchmark::State& state, size_t block_count, size_t arena_count) {
   };
   // The first round fetches blocks from malloc and faults their pages in; it is nobody's steady
   // state.
-  for (size_t i = 0; i < arena_count; ++i) {
-    LetEscape(arenas[i]);
-    fill(arenas[i]);
-    arenas[i].Reset();
+  for (const auto& arena : arenas) {
+    fill(*arena);
+    (*arena).Reset();
   }
 
-  double seconds = 0;
+  std::vector<double> rounds;
   for (auto _ : state) {
-    for (size_t i = 0; i < arena_count; ++i) fill(arenas[i]);
-    const Clock::time_point start = Clock::now();
-    for (size_t i = 0; i < arena_count; ++i) {
-      arenas[i].Reset();
-      benchmark::ClobberMemory();
-    }
-    seconds += SecondsSince(start) - ClockSeconds();
+    for (const auto& arena : arenas) fill(*arena);
+    rounds.push_back(TimeAlone([&] {
+      for (const auto& arena : arenas) {
+        (*arena).Reset();
+        benchmark::ClobberMemory();
+      }
+    }));
   }
-  const auto resets = static_cast<double>(state.iterations()) * static_cast<double>(arena_count);
   // A reset that is as fast as the clock's error must not come out as negative or infinite.
   constexpr double kSecondsMin = 1e-10;
-  state.counters["items_per_second"] = 1 / std::max(seconds / resets, kSecondsMin);
+  const double seconds = Median(std::move(rounds)) / static_cast<double>(arena_count);
+  state.counters["items_per_second"] = 1 / std::max(seconds, kSecondsMin);
 }
 
 struct Depth {
