@@ -33,7 +33,7 @@ using AlignedImplementations = Implementations<Malloc>;
 using Aligned8Implementations = Implementations<>;
 using BytesImplementations = Implementations<>;
 using LargeImplementations = Implementations<Malloc>;
-using SweepImplementations = Implementations<>;
+using SweepImplementations = Implementations<Malloc>;
 using ContainerImplementations = Implementations<NewDelete>;
 #ifdef GRANARY_BENCH_MIMALLOC
 using QueryImplementations = Implementations<Malloc, MimallocHeap>;
