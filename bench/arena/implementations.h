@@ -52,7 +52,8 @@ using BytesImplementations = Implementations<GranaryArena, RocksdbArena, Rocksdb
 // Raw has one block, so that what is larger would make it no more than go round.
 using LargeImplementations =
     Implementations<GranaryArena, RocksdbArena, LlvmArena, ProtobufArena, PmrArena, Malloc>;
-using SweepImplementations = Implementations<GranaryArena, RocksdbArena, LlvmArena, PmrArena, Raw>;
+using SweepImplementations =
+    Implementations<GranaryArena, RocksdbArena, LlvmArena, PmrArena, Malloc, Raw>;
 using ResetImplementations = Implementations<GranaryArena, RocksdbArena, LlvmArena, PmrArena>;
 using SpaceImplementations =
     Implementations<GranaryArena, RocksdbArena, LeveldbArena, LlvmArena, ProtobufArena, PmrArena>;
