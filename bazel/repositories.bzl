@@ -1,6 +1,6 @@
 """What granary takes from the machine: installed packages and shims for what Bazel would download."""
 
-load("//bazel:rocksdb_arena.bzl", "rocksdb_arena")
+load("//bazel:debian_source.bzl", "debian_source")
 load("//bazel:shims.bzl", "bazel_4_shims")
 load("//bazel:system_library.bzl", "system_library")
 
@@ -69,20 +69,48 @@ def _tools():
     )
 
 def _peers():
-    rocksdb_arena(name = "rocksdb_arena")
-    system_library(
-        name = "leveldb",
-        package = "libleveldb-dev",
-        proof = "/usr/include/leveldb/db.h",
-        # The shared library does not export leveldb::Arena; the static one has it.
-        libraries = {"leveldb": ["-l:libleveldb.a"]},
+    # The headers of the arenas are private to RocksDB and LevelDB: no binary package has them. Both are built as their authors release
+    # them, with NDEBUG, which the distribution's libraries are not; an optimised Bazel build adds -O2.
+    debian_source(
+        name = "rocksdb_arena",
+        package = "rocksdb",
+        library = "arena",
+        srcs = [
+            "memory/arena.cc",
+            "memory/concurrent_arena.cc",
+            "memtable/alloc_tracker.cc",
+            "port/port_posix.cc",
+            "util/random.cc",
+            "util/string_util.cc",
+        ],
+        stubs = ["@granary//bazel:rocksdb_arena_stubs.cc"],
+        copts = ["-msse4.2", "-std=c++17"],
+        defines = [
+            "NDEBUG",
+            "OS_LINUX",
+            "ROCKSDB_LIB_IO_POSIX",
+            "ROCKSDB_MALLOC_USABLE_SIZE",
+            "ROCKSDB_PLATFORM_POSIX",
+            "ROCKSDB_SCHED_GETCPU_PRESENT",
+        ],
+        includes = ["", "include"],
+    )
+    debian_source(
+        name = "leveldb_arena",
+        package = "leveldb",
+        library = "arena",
+        srcs = ["util/arena.cc"],
+        # No more of its headers: RocksDB has others by the same names, and both arenas are used in one file.
+        hdrs = ["util/arena.h"],
+        defines = ["NDEBUG"],
     )
     system_library(
         name = "llvm",
         package = "llvm-14-dev",
         proof = "/usr/lib/llvm-14/include/llvm/Support/Allocator.h",
         include = "/usr/lib/llvm-14/include",
-        libraries = {"support": ["-L/usr/lib/llvm-14/lib", "-lLLVM-14"]},
+        # The static library: what a program takes of it is a few functions, the shared one is 100 MB.
+        libraries = {"support": ["-L/usr/lib/llvm-14/lib", "-lLLVMSupport", "-lLLVMDemangle", "-lz", "-ltinfo", "-lpthread", "-ldl"]},
     )
     system_library(
         name = "protobuf",

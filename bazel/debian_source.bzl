@@ -1,0 +1,89 @@
+"""A library whose headers no binary package has, built from the distribution's source package."""
+
+_BUILD = """
+package(default_visibility = ["//visibility:public"])
+
+cc_library(
+    name = "{library}",
+    srcs = {sources},
+    hdrs = glob({headers}),
+    copts = {copts},
+    # Layouts may depend on these, so that whoever includes the headers gets them too.
+    defines = {defines},
+    includes = {includes},
+)
+"""
+
+def _run(ctx, arguments, what):
+    result = ctx.execute(arguments, timeout = 600)
+    if result.return_code != 0:
+        fail("{}: {}\n{}".format(what, result.stdout[-1000:], result.stderr[-2000:]))
+    return result.stdout
+
+def _sources_list(ctx):
+    """The machine's own package sources, with `deb` turned into `deb-src`; nothing of the system's configuration changes."""
+    for name in ["/etc/apt/sources.list.d/debian.sources"]:
+        if ctx.path(name).exists:
+            ctx.file("apt/list.sources", ctx.read(name).replace("Types: deb\n", "Types: deb-src\n").replace("Types: deb deb-src\n", "Types: deb-src\n"))
+            return str(ctx.path("apt/list.sources"))
+    if not ctx.path("/etc/apt/sources.list").exists:
+        fail("no package sources found: neither /etc/apt/sources.list.d/debian.sources nor /etc/apt/sources.list")
+    lines = [line for line in ctx.read("/etc/apt/sources.list").split("\n") if line.startswith("deb ")]
+    ctx.file("apt/list.list", "".join(["deb-src " + line[len("deb "):] + "\n" for line in lines]))
+    return str(ctx.path("apt/list.list"))
+
+def _unpack(ctx):
+    """Unpacks the source package into src/ and returns its version."""
+    package = ctx.attr.package
+    for tool in ["apt-get", "dpkg-source"]:
+        if not ctx.which(tool):
+            fail("{} not found; run: tools/setup".format(tool))
+    ctx.file("apt/state/lists/partial/.keep", "")
+    ctx.file("apt/cache/archives/partial/.keep", "")
+    options = [
+        "-oDir::Etc::SourceList=" + _sources_list(ctx),
+        "-oDir::Etc::SourceParts=/dev/null",
+        "-oDir::State=" + str(ctx.path("apt/state")),
+        "-oDir::State::status=/var/lib/dpkg/status",
+        "-oDir::Cache=" + str(ctx.path("apt/cache")),
+        "-oAPT::Sandbox::User=",
+        "-oDebug::NoLocking=1",
+        "-qq",
+    ]
+    _run(ctx, ["apt-get"] + options + ["update"], "reading the index of source packages failed")
+    _run(ctx, ["apt-get"] + options + ["--download-only", "source", package], "the source package {} could not be had".format(package))
+    description = _run(ctx, ["sh", "-c", "ls *.dsc"], "the source package has no description").strip()
+    _run(ctx, ["dpkg-source", "--no-check", "-x", description, "src"], "unpacking the source package failed")
+    _run(ctx, ["sh", "-c", "rm -rf apt *.tar.* *.dsc; find src -name 'BUILD*' -delete"], "tidying failed")
+    return description.split("_")[1].rpartition(".dsc")[0]
+
+def _debian_source_impl(ctx):
+    version = _unpack(ctx)
+    sources = ["src/" + source for source in ctx.attr.srcs]
+    for label in ctx.attr.stubs:
+        ctx.symlink(label, label.name)
+        sources.append(label.name)
+    ctx.file("version.bzl", '{}_VERSION = "{}"\n'.format(ctx.attr.package.upper(), version))
+    ctx.file("BUILD.bazel", _BUILD.format(
+        library = ctx.attr.library,
+        sources = sources,
+        headers = ["src/" + pattern for pattern in ctx.attr.hdrs],
+        copts = ["-w"] + ctx.attr.copts,
+        defines = ctx.attr.defines,
+        includes = ["src/" + directory if directory else "src" for directory in ctx.attr.includes],
+    ))
+
+debian_source = repository_rule(
+    implementation = _debian_source_impl,
+    attrs = {
+        "package": attr.string(mandatory = True, doc = "The source package's name; version.bzl defines its version as NAME_VERSION."),
+        "library": attr.string(mandatory = True, doc = "The name of the one target."),
+        "srcs": attr.string_list(mandatory = True, doc = "The smallest set of the package's sources that the library needs."),
+        "hdrs": attr.string_list(default = ["**/*.h"], doc = "Patterns of the headers that are seen from outside."),
+        "stubs": attr.label_list(doc = "Files of ours that stand in for the rest of it."),
+        "copts": attr.string_list(),
+        "defines": attr.string_list(),
+        "includes": attr.string_list(default = [""], doc = "Directories of the package, to include from."),
+    },
+    doc = "Fetches a source package without root and without touching the system's configuration. Nothing of it is ever committed.",
+)
