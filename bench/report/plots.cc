@@ -21,6 +21,8 @@ constexpr double kGnuplotSecondsMax = 60;
 constexpr size_t kWidth = 460;
 constexpr size_t kRowHeight = 20;
 constexpr size_t kAxisHeight = 44;
+// Of the lines that lead the eye from a name to its dot: mostly transparent, as in #AARRGGBB.
+constexpr const char* kGuideColor = "#c0808890";
 
 // The part of the axis that a family's panels share.
 struct Axis {
@@ -45,7 +47,7 @@ std::string Tics(const Axis& axis) {
   if (!axis.timed) {
     return "set xtics auto nomirror\n";
   }
-  const bool is_short = axis.high / axis.low < 40;
+  const bool is_short = axis.high / axis.low < 120;
   std::string tics;
   for (double ten = std::pow(10, std::floor(std::log10(axis.low))); ten <= axis.high; ten *= 10) {
     for (const int times : {1, 2, 5}) {
@@ -97,17 +99,20 @@ std::string RowLabel(const Result& result, size_t row, double graph_x, const cha
 }
 
 // One panel: implementations below each other, the best on top; a dot at the median, a line from
-// the least to the greatest.
+// the least to the greatest. The columns of the data are row, median, least, greatest, and the
+// dot's size, type and color, in the order in which gnuplot wants variable ones.
 std::string PanelScript(const CaseResults& one_case, const Axis& axis, const fs::path& out) {
   std::vector<const Result*> rows = one_case.implementations;
   std::ranges::stable_sort(rows, std::greater<>{},
                            [](const Result* result) { return Median(result->values()); });
+  size_t name_width = 0;
   std::string labels;
   std::string data;
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::vector<double> values = rows[i]->values();
     const std::string& name = rows[i]->name.implementation;
     const double median = Median(values);
+    name_width = std::max(name_width, name.size());
     labels += RowLabel(*rows[i], i + 1, -0.02, "right", name);
     labels += RowLabel(*rows[i], i + 1, 1.02, "left",
                        axis.timed ? FormatNs(median) : FormatCount(median));
@@ -120,17 +125,21 @@ std::string PanelScript(const CaseResults& one_case, const Axis& axis, const fs:
   std::string script = fmt::format("reset\nset term svg size {},{} noenhanced font \",12\"\n",
                                    kWidth, kAxisHeight + kRowHeight * rows.size());
   script += fmt::format("set output {}\n", Quoted(out.string()));
-  script += "unset key\nunset ytics\nset border 1\nset lmargin 18\nset rmargin 11\n";
-  script += "set tmargin 0.3\nset bmargin 1.8\nset tics scale 0.4\n";
+  script += fmt::format("set lmargin {}\nset rmargin 10\n", name_width + 2);
+  script += "set tmargin 0.3\nset bmargin 1.8\n";
+  // `set tics` turns all tics on, so that those of y go afterwards.
+  script += "unset key\nset border 1\nset tics scale 0.4\nunset ytics\n";
   script += "set grid x lc rgb \"#808890\" lw 0.5 dt solid\n";
   script += fmt::format("set yrange [0.4:{}]\nset xrange [{}:{}]\n",
                         static_cast<double>(rows.size()) + 0.6, axis.low, axis.high);
   script += axis.timed ? "set logscale x\n" : "";
   script += Tics(axis) + labels + "$D << EOD\n" + data + "EOD\n";
   script +=
-      "plot $D using 3:1:($4-$3):(0):7 with vectors nohead lw 2 lc rgb variable, "
+      fmt::format("plot $D using ({0}):1:($2-{0}):(0) with vectors nohead lw 1 lc rgb \"{1}\", ",
+                  axis.low, kGuideColor);
+  script +=
+      "$D using 3:1:($4-$3):(0):7 with vectors nohead lw 2 lc rgb variable, "
       "$D using 2:1:5:6:7 with points pt variable ps variable lc rgb variable\n";
-  // The columns of `points ... variable` are size, type, color, in this order.
   return script + "unset output\n";
 }
 
@@ -162,7 +171,7 @@ Plots DrawPlots(const std::vector<Result>& results, const fs::path& scratch,
   const auto out = [&](size_t i) { return scratch / fmt::format("plot{}.svg", i); };
   const fs::path script = scratch / "plots.gnuplot";
   {
-    // GNUplot reads UTF-8 only if it is told to.
+    // gnuplot reads UTF-8 only if it is told to.
     std::ofstream file(script);
     file << "set encoding utf8\n";
     for (size_t i = 0; i < cases.size(); ++i) {
