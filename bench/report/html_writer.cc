@@ -94,8 +94,7 @@ std::string Tile(const Family& family) {
   html += fmt::format("<span>{}</span>",
                       ratio ? fmt::format("the speed of {}", whom) : "there is no peer");
   if (family.versus_reference && family.versus_best_peer) {
-    html +=
-        fmt::format("<span>{} that of the best peer</span>", FormatRatio(*family.versus_best_peer));
+    html += fmt::format("<span>best peer: {}</span>", FormatRatio(*family.versus_best_peer));
   }
   return html + fmt::format("<span>{}</span></div>\n", Times(family.cases_count, "case", "cases"));
 }

@@ -10,13 +10,15 @@ namespace {
 
 // The share of a step that may go into starting the program.
 constexpr double kStartupShareMax = 0.1;
+// The share of the time left that rounds are planned for: they never take exactly what is expected.
+constexpr double kPlannedShare = 0.96;
 // A step's filter must stay a regular expression that std::regex takes.
 constexpr size_t kCasesPerGroupMax = 16;
 
 }  // namespace
 
 Planner::Planner(const Budget& budget, const Pilot& pilot, double spent_seconds)
-    : budget_(budget), pilot_(pilot), spent_seconds_(spent_seconds), min_time_(0) {
+    : budget_(budget), pilot_(pilot), spent_seconds_(spent_seconds) {
   min_time_ = budget_.min_time_most;
   Plan();
 }
@@ -42,11 +44,13 @@ bool Planner::WantsAnotherRound() const {
 
 void Planner::Plan() {
   const double left = std::max(0.0, budget_.seconds - spent_seconds_);
-  const int goal_left = std::max(1, budget_.rounds_goal - rounds_made_);
-  // Rounds first, then precision: the minimum time shrinks until the goal fits.
-  const double spare = left / goal_left - pilot_.seconds;
-  const double fitting = Pilot::kMinTime + spare / (overhead_ * std::max(1, pilot_.timed_count));
-  min_time_ = std::clamp(fitting, budget_.min_time_least, min_time_);
+  const int goal_left = budget_.rounds_goal - rounds_made_;
+  if (goal_left > 0) {
+    // Rounds first, then precision: the minimum time shrinks until the goal fits.
+    const double spare = kPlannedShare * left / goal_left - pilot_.seconds;
+    const double fitting = Pilot::kMinTime + spare / (overhead_ * std::max(1, pilot_.timed_count));
+    min_time_ = std::clamp(fitting, budget_.min_time_least, min_time_);
+  }
 
   const int fit = static_cast<int>(std::min(1e6, left / std::max(1e-6, round_seconds())));
   rounds_planned_ = std::clamp(rounds_made_ + fit, budget_.rounds_min, budget_.rounds_max);

@@ -1,0 +1,61 @@
+#include "bench/report/benchmark_name.h"
+
+#include <gtest/gtest.h>
+
+#include <regex>
+
+namespace granary::bench {
+namespace {
+
+TEST(BenchmarkName, HasSuiteCaseAndImplementation) {
+  const auto name = ParseBenchmarkName("arena/bump/granary");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->suite, "arena");
+  EXPECT_EQ(name->case_name, "bump");
+  EXPECT_EQ(name->variant(), "");
+  EXPECT_EQ(name->implementation, "granary");
+}
+
+TEST(BenchmarkName, TakesTheVariantIntoTheCase) {
+  const auto name = ParseBenchmarkName("arena/bump/64/granary");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->case_name, "bump/64");
+  EXPECT_EQ(name->family(), "bump");
+  EXPECT_EQ(name->variant(), "64");
+  EXPECT_EQ(name->shown(), "arena/bump/64/granary");
+}
+
+TEST(BenchmarkName, DropsWhatGoogleBenchmarkAppends) {
+  const auto name = ParseBenchmarkName("arena/held/granary/iterations:1/manual_time");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->shown(), "arena/held/granary");
+  EXPECT_EQ(name->full, "arena/held/granary/iterations:1/manual_time");
+}
+
+TEST(BenchmarkName, ThreadsBecomeThePartOfTheVariant) {
+  const auto plain = ParseBenchmarkName("concurrent/bump/granary/real_time/threads:4");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->shown(), "concurrent/bump/threads:4/granary");
+  const auto both = ParseBenchmarkName("concurrent/bump/64/granary/threads:4");
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->shown(), "concurrent/bump/64,threads:4/granary");
+}
+
+TEST(BenchmarkName, RefusesOtherShapes) {
+  for (const char* text : {"", "arena", "arena/bump", "a/b/c/d/e", "arena//granary", "/a/b"}) {
+    EXPECT_FALSE(ParseBenchmarkName(text)) << text;
+  }
+}
+
+TEST(BenchmarkName, ExactFilterMatchesTheNamesAndNothingElse) {
+  const std::string filter = ExactFilter({"a/b+(1)/c.d", "a/b/c"});
+  const std::regex regex(filter, std::regex::extended);
+  EXPECT_TRUE(std::regex_search("a/b+(1)/c.d", regex));
+  EXPECT_TRUE(std::regex_search("a/b/c", regex));
+  EXPECT_FALSE(std::regex_search("a/b/cc", regex));
+  EXPECT_FALSE(std::regex_search("a/b+(1)/cxd", regex));
+  EXPECT_FALSE(std::regex_search("xa/b/c", regex));
+}
+
+}  // namespace
+}  // namespace granary::bench
