@@ -49,21 +49,20 @@ std::optional<BenchmarkName> ParseBenchmarkName(std::string_view full) {
       parts.push_back(std::move(part));
     }
   }
-  const bool has_variant = parts.size() == 4;
-  if ((parts.size() != 3 && !has_variant) ||
+  if (parts.size() < 3 ||
       std::ranges::any_of(parts, [](const std::string& part) { return part.empty(); })) {
     return std::nullopt;
   }
 
   BenchmarkName name;
   name.full = full;
-  name.suite = parts[0];
+  name.suite = parts.front();
   name.case_name = parts[1];
-  if (has_variant) {
-    name.case_name += "/" + parts[2];
+  for (size_t i = 2; i + 1 < parts.size(); ++i) {
+    name.case_name += "/" + parts[i];
   }
   if (!threads.empty()) {
-    name.case_name += (has_variant ? "," : "/") + threads;
+    name.case_name += "/" + threads;
   }
   name.implementation = parts.back();
   return name;

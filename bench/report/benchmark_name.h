@@ -1,4 +1,5 @@
-// The names of benchmarks: `SUITE/CASE/IMPLEMENTATION` or `SUITE/CASE/VARIANT/IMPLEMENTATION`.
+// The names of benchmarks: `SUITE/CASE/IMPLEMENTATION`, with any number of variants behind CASE:
+// `SUITE/CASE/VARIANT/IMPLEMENTATION`, `SUITE/CASE/VARIANT/VARIANT/IMPLEMENTATION`.
 #ifndef GRANARY_BENCH_REPORT_BENCHMARK_NAME_H_
 #define GRANARY_BENCH_REPORT_BENCHMARK_NAME_H_
 
@@ -14,13 +15,13 @@ struct BenchmarkName {
   // sees.
   std::string full;
   std::string suite;
-  // `CASE` or `CASE/VARIANT`.
+  // `CASE`, `CASE/VARIANT`, ...
   std::string case_name;
   std::string implementation;
 
   // `CASE` alone: the cases of one family differ in their variant only.
   std::string family() const;
-  // `VARIANT` alone, or nothing.
+  // The variants alone, or nothing.
   std::string variant() const;
   // `suite/case/implementation`: what people see, and filter by.
   std::string shown() const;
@@ -29,8 +30,8 @@ struct BenchmarkName {
 };
 
 // Drops what Google Benchmark appends for its own settings (`/manual_time`, `/iterations:1`, ...);
-// a number of threads becomes the variant, or a part of it. Nothing if the rest has too few or too
-// many parts.
+// a number of threads becomes the variant, or a part of it. Nothing if the rest has too few
+// parts.
 std::optional<BenchmarkName> ParseBenchmarkName(std::string_view full);
 
 // A filter for Google Benchmark that matches exactly these names. Google Benchmark reads POSIX

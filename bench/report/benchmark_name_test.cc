@@ -25,6 +25,15 @@ TEST(BenchmarkName, TakesTheVariantIntoTheCase) {
   EXPECT_EQ(name->shown(), "arena/bump/64/granary");
 }
 
+TEST(BenchmarkName, MayHaveSeveralVariants) {
+  const auto name = ParseBenchmarkName("arena/query/10/4KiB/granary");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->case_name, "query/10/4KiB");
+  EXPECT_EQ(name->family(), "query");
+  EXPECT_EQ(name->variant(), "10/4KiB");
+  EXPECT_EQ(name->shown(), "arena/query/10/4KiB/granary");
+}
+
 TEST(BenchmarkName, DropsWhatGoogleBenchmarkAppends) {
   const auto name = ParseBenchmarkName("arena/held/granary/iterations:1/manual_time");
   ASSERT_TRUE(name);
@@ -32,17 +41,17 @@ TEST(BenchmarkName, DropsWhatGoogleBenchmarkAppends) {
   EXPECT_EQ(name->full, "arena/held/granary/iterations:1/manual_time");
 }
 
-TEST(BenchmarkName, ThreadsBecomeThePartOfTheVariant) {
+TEST(BenchmarkName, ThreadsBecomeAVariant) {
   const auto plain = ParseBenchmarkName("concurrent/bump/granary/real_time/threads:4");
   ASSERT_TRUE(plain);
   EXPECT_EQ(plain->shown(), "concurrent/bump/threads:4/granary");
   const auto both = ParseBenchmarkName("concurrent/bump/64/granary/threads:4");
   ASSERT_TRUE(both);
-  EXPECT_EQ(both->shown(), "concurrent/bump/64,threads:4/granary");
+  EXPECT_EQ(both->shown(), "concurrent/bump/64/threads:4/granary");
 }
 
 TEST(BenchmarkName, RefusesOtherShapes) {
-  for (const char* text : {"", "arena", "arena/bump", "a/b/c/d/e", "arena//granary", "/a/b"}) {
+  for (const char* text : {"", "arena", "arena/bump", "arena//granary", "/a/b"}) {
     EXPECT_FALSE(ParseBenchmarkName(text)) << text;
   }
 }

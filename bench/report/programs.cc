@@ -85,9 +85,10 @@ tl::expected<Program, ProgramError> ListProgram(const fs::path& path) {
   for (std::string line; std::getline(lines, line);) {
     auto name = ParseBenchmarkName(line);
     if (!name) {
-      return tl::unexpected<ProgramError>(ProgramError{
-          .message = fmt::format("{} lists '{}', which is not SUITE/CASE[/VARIANT]/IMPLEMENTATION",
-                                 program.name(), line)});
+      return tl::unexpected<ProgramError>(
+          ProgramError{.message = fmt::format(
+                           "{} lists '{}', which is not SUITE/CASE[/VARIANT...]/IMPLEMENTATION",
+                           program.name(), line)});
     }
     program.benchmarks.push_back(*std::move(name));
   }

@@ -55,7 +55,7 @@ ProgramRun ParseFields(const Json& json) {
     } else if (auto measurement = ParseMeasurement(entry)) {
       run.measurements.push_back(*std::move(measurement));
     } else {
-      run.errors.push_back(name + ": the name is not SUITE/CASE[/VARIANT]/IMPLEMENTATION");
+      run.errors.push_back(name + ": the name is not SUITE/CASE[/VARIANT...]/IMPLEMENTATION");
     }
   }
   return run;
