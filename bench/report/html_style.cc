@@ -61,6 +61,7 @@ figure {
 }
 figcaption { font-weight: 600; font-size: 14px; margin-bottom: 4px; }
 svg.plot { display: block; width: 100%; max-width: 540px; height: auto; color: var(--text); }
+.chart svg.plot { max-width: none; }
 .gridline { stroke-opacity: 0.4; }
 .scroll { overflow-x: auto; }
 table {

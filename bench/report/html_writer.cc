@@ -63,14 +63,11 @@ std::string Verdict(const Page& page) {
         "with the best peer.",
         Times(compared, "compared case", "compared cases"));
   } else {
-    std::vector<std::string> lines;
-    for (const Comparison& loss : losses) {
-      lines.push_back(DescribeLoss(loss));
-    }
     html = fmt::format(
         "<div class=\"card verdict bad\"><b>granary loses on {} of {}</b>, in each to the best "
         "of all peers:\n{}",
-        losses.size(), Times(compared, "compared case", "compared cases"), List(lines));
+        losses.size(), Times(compared, "compared case", "compared cases"),
+        List(DescribeLosses(losses)));
   }
   html += "</div>\n";
   if (!page.problems.empty()) {
@@ -161,9 +158,12 @@ exact, and less is better.</p>
 )";
 }
 
-// Better, worse, or neither, of a ratio cell.
+// Better, worse, or neither as far as the digits shown tell.
 const char* Judgement(const std::optional<Peer>& peer) {
-  return !peer ? "" : peer->ratio.median < 1 ? "bad" : "good";
+  if (!peer || FormatRatio(peer->ratio.median) == FormatRatio(1)) {
+    return "";
+  }
+  return peer->ratio.median < 1 ? "bad" : "good";
 }
 
 std::string TableOf(const std::vector<const Comparison*>& comparisons) {
@@ -214,19 +214,33 @@ std::vector<Chapter> Chapters(const std::vector<CaseResults>& cases) {
   return chapters;
 }
 
+std::string Figure(const char* style, const std::string& caption, const std::string& svg) {
+  return fmt::format("<figure{}><figcaption>{}</figcaption>\n{}</figure>\n", style,
+                     EscapeHtml(caption), svg);
+}
+
+// One chart for all cases, or a panel for each.
+std::string Figures(const Chapter& chapter, const Plots& plots) {
+  const auto chart = plots.families.find(FamilyKey(*chapter.cases.front()));
+  if (chart != plots.families.end()) {
+    return Figure(" class=\"chart\"", chapter.suite + "/" + chapter.family, chart->second);
+  }
+  std::string html = "<div class=\"plots\">\n";
+  for (const CaseResults* one_case : chapter.cases) {
+    const auto panel = plots.cases.find(CaseKey(*one_case));
+    if (panel != plots.cases.end()) {
+      html += Figure("", chapter.suite + "/" + one_case->name().case_name, panel->second);
+    }
+  }
+  return html + "</div>\n";
+}
+
 std::string RenderChapter(const Chapter& chapter, const Page& page) {
   std::string html = fmt::format("<h3>{}<small>{}</small></h3>\n", EscapeHtml(chapter.family),
                                  chapter.timed ? "time of an operation, logarithmic; less is better"
                                                : EscapeHtml(chapter.counter) + "; less is better");
   if (page.plots.failure.empty()) {
-    html += "<div class=\"plots\">\n";
-    for (const CaseResults* one_case : chapter.cases) {
-      const std::string key = one_case->name().suite + "/" + one_case->name().case_name;
-      const auto svg = page.plots.svgs.find(key);
-      html += fmt::format("<figure><figcaption>{}</figcaption>\n{}</figure>\n", EscapeHtml(key),
-                          svg == page.plots.svgs.end() ? "" : svg->second);
-    }
-    html += "</div>\n";
+    html += Figures(chapter, page.plots);
   }
   std::vector<const Comparison*> rows;
   for (const Comparison& comparison : page.comparisons) {

@@ -69,6 +69,19 @@ TEST(HtmlWriter, DoesWithoutPlots) {
   EXPECT_THAT(html, HasSubstr("<td class=\"bad\">0.80x</td>"));
 }
 
+TEST(Plots, FamiliesOfManyCasesHaveAChart) {
+  std::vector<Result> results;
+  for (int size = 1; size <= 20; ++size) {
+    results.push_back(Timed("a/sweep/" + std::to_string(size) + "/granary", {1.0 * size}));
+  }
+  results.push_back(Timed("a/sweep/20/rocksdb", {7}));
+  const Plots plots = DrawPlots(results, testing::TempDir());
+  EXPECT_EQ(plots.failure, "");
+  EXPECT_TRUE(plots.cases.empty());
+  ASSERT_EQ(plots.families.size(), 1u);
+  EXPECT_THAT(plots.families.at("a/sweep"), HasSubstr("granary"));
+}
+
 TEST(Plots, InlineSvgHasNoNamesOfItsOwn) {
   const std::string svg = InlineSvg(
       "<?xml version=\"1.0\"?>\n<svg \n viewBox=\"0 0 4 2\"\n xmlns=\"http://x\">\n<title>t</title>"

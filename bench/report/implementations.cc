@@ -14,13 +14,21 @@ struct Known {
 
 // The first entry whose prefix fits decides. Peers are quieter than granary and the reference.
 constexpr std::array kKnown = {
-    Known{kGranary, Role::kGranary, "#0f8f6b"}, Known{kLimit, Role::kLimit, "#8a8f98"},
-    Known{kReference, Role::kPeer, "#d9622b"},  Known{"leveldb", Role::kPeer, "#3f7fd1"},
-    Known{"protobuf", Role::kPeer, "#9a63c4"},  Known{"llvm", Role::kPeer, "#b8862b"},
-    Known{"apr", Role::kPeer, "#c2578f"},       Known{"talloc", Role::kPeer, "#6f8f3a"},
-    Known{"jemalloc", Role::kPeer, "#2f97a8"},  Known{"mimalloc", Role::kPeer, "#5a78a8"},
-    Known{"tcmalloc", Role::kPeer, "#a3705a"},  Known{"malloc", Role::kPeer, "#7a6fb0"},
-    Known{"pmr", Role::kPeer, "#b5545a"},       Known{"std", Role::kPeer, "#b5545a"},
+    Known{kGranary, Role::kGranary, "#0f8f6b"},
+    Known{kLimit, Role::kLimit, "#8a8f98"},
+    Known{"rocksdb_interface", Role::kPeer, "#b8482f"},
+    Known{kReference, Role::kPeer, "#d9622b"},
+    Known{"leveldb", Role::kPeer, "#3f7fd1"},
+    Known{"protobuf", Role::kPeer, "#9a63c4"},
+    Known{"llvm", Role::kPeer, "#b8862b"},
+    Known{"apr", Role::kPeer, "#c2578f"},
+    Known{"talloc", Role::kPeer, "#6f8f3a"},
+    Known{"jemalloc", Role::kPeer, "#2f97a8"},
+    Known{"mimalloc", Role::kPeer, "#5a78a8"},
+    Known{"tcmalloc", Role::kPeer, "#a3705a"},
+    Known{"malloc", Role::kPeer, "#7a6fb0"},
+    Known{"pmr", Role::kPeer, "#b5545a"},
+    Known{"std", Role::kPeer, "#b5545a"},
 };
 
 constexpr std::array<std::string_view, 6> kOtherColors = {"#4c8c6a", "#8c6a9e", "#9e7a4c",

@@ -74,17 +74,19 @@ OrFailure<int> Run(std::span<char*> arguments) {
     return kExitSuccess;
   }
   CatchInterrupts();
-  const auto programs = FindPrograms(arguments.front());
-  if (!programs) {
-    return tl::unexpected<Failure>(programs.error());
+  const auto suites = FindSuites(arguments.front());
+  if (!suites) {
+    return tl::unexpected<Failure>(suites.error());
   }
+  // All paths are absolute by now; programs inherit this folder.
+  std::filesystem::current_path(suites->root);
   const auto scratch = ScratchFolder::Create();
   if (!scratch) {
     return tl::unexpected<Failure>(scratch.error());
   }
   Progress progress;
   Session session(scratch->path(), progress);
-  if (auto listed = session.List(*programs, options->filter); !listed) {
+  if (auto listed = session.List(suites->programs, options->filter); !listed) {
     return tl::unexpected<Failure>(listed.error());
   }
   if (options->list) {

@@ -107,8 +107,9 @@ OrFailure<void> WriteWhole(const fs::path& path, std::string_view text) {
 
 OrFailure<ScratchFolder> ScratchFolder::Create() {
   std::error_code error;
-  fs::path folder = fs::temp_directory_path(error);
-  std::string name = ((error ? fs::path("/tmp") : folder) / "granary-report.XXXXXX").string();
+  const fs::path folder = fs::temp_directory_path(error);
+  std::string name =
+      fs::absolute((error ? fs::path("/tmp") : folder) / "granary-report.XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) {
     return Fail(kExitIncomplete, fmt::format("{} cannot be made: {}", name, strerror(errno)));
   }

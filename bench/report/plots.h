@@ -1,4 +1,4 @@
-// The plots of the page: one panel a case, drawn by gnuplot as SVG that stands inside the page.
+// The plots of the page, drawn by gnuplot as SVG that stands inside the page.
 #ifndef GRANARY_BENCH_REPORT_PLOTS_H_
 #define GRANARY_BENCH_REPORT_PLOTS_H_
 
@@ -13,14 +13,19 @@
 namespace granary::bench {
 
 struct Plots {
-  // By suite/case, the <svg> elements.
-  std::map<std::string, std::string> svgs;
+  // <svg> elements by CaseKey: a panel for each case of a family that has few.
+  std::map<std::string, std::string> cases;
+  // By FamilyKey: a chart for each family that has many.
+  std::map<std::string, std::string> families;
   // Why there are none, if so.
   std::string failure;
 };
 
-// Draws every case with one run of gnuplot. The cases of a family have the same axis. Files go to
-// `scratch`. A failure is part of what is returned: the page says so and does without.
+std::string CaseKey(const CaseResults& one_case);
+std::string FamilyKey(const CaseResults& one_case);
+
+// Draws everything with one run of gnuplot. Files go to `scratch`. A failure is part of what is
+// returned: the page says so and does without.
 Plots DrawPlots(const std::vector<Result>& results, const std::filesystem::path& scratch,
                 const std::string& gnuplot = "gnuplot");
 

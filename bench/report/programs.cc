@@ -48,7 +48,7 @@ ProgramError Because(const fs::path& program, const ProcessEnd& end) {
 
 }  // namespace
 
-OrFailure<std::vector<fs::path>> FindPrograms(const fs::path& argv0) {
+OrFailure<Suites> FindSuites(const fs::path& argv0) {
   const fs::path self = fs::absolute(argv0);
   fs::path listing = self;
   listing += ".helpers";
@@ -59,16 +59,16 @@ OrFailure<std::vector<fs::path>> FindPrograms(const fs::path& argv0) {
                 fmt::format("{} is not there; start the report with: bazel run //bench:report",
                             listing.string()));
   }
-  std::vector<fs::path> programs;
+  Suites suites{.root = *root, .programs = {}};
   for (std::string line; std::getline(lines, line);) {
     if (!line.empty()) {
-      programs.push_back((*root / line).lexically_normal());
+      suites.programs.push_back((*root / line).lexically_normal());
     }
   }
-  if (programs.empty()) {
+  if (suites.programs.empty()) {
     return Fail(kExitIncomplete, listing.string() + " lists no benchmark program");
   }
-  return programs;
+  return suites;
 }
 
 tl::expected<Program, ProgramError> ListProgram(const fs::path& path) {

@@ -21,9 +21,15 @@ struct Program {
   std::string name() const { return path.filename(); }
 };
 
+struct Suites {
+  // Where the programs expect to be started, as their data is found from there.
+  std::filesystem::path root;
+  std::vector<std::filesystem::path> programs;
+};
+
 // The programs that `NAME.helpers` beside `argv0` lists, in the runfiles of `argv0` or in those
 // that it is a part of itself.
-OrFailure<std::vector<std::filesystem::path>> FindPrograms(const std::filesystem::path& argv0);
+OrFailure<Suites> FindSuites(const std::filesystem::path& argv0);
 
 // Why a program's listing or run gave nothing. Never a reason to stop the other programs, except
 // when it was interrupted.

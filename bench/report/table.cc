@@ -11,6 +11,9 @@ namespace granary::bench {
 namespace {
 
 constexpr const char* kNothing = "-";
+// Counts are exact: the header of a block is a loss already. Those that are smaller than this share
+// one line.
+constexpr double kSlightLoss = 0.005;
 
 // Bytes that continue a UTF-8 character take no room.
 size_t WidthOf(std::string_view text) {
@@ -56,8 +59,8 @@ std::string RenderLosses(const std::vector<Comparison>& comparisons) {
                      : "granary is compared with nobody: no case has granary and a peer.\n";
   }
   std::string text = "granary loses on:\n";
-  for (const Comparison& loss : losses) {
-    text += "  " + DescribeLoss(loss) + "\n";
+  for (const std::string& line : DescribeLosses(losses)) {
+    text += "  " + line + "\n";
   }
   return text;
 }
@@ -156,6 +159,25 @@ std::string DescribeLoss(const Comparison& loss) {
   text += fmt::format(" ({:.3f}x, quartiles {:.3f}-{:.3f}", peer.ratio.median, peer.ratio.low,
                       peer.ratio.high);
   return text + (peer.ratio.high >= 1 ? ": within the spread)" : ")");
+}
+
+std::vector<std::string> DescribeLosses(const std::vector<Comparison>& losses) {
+  std::vector<std::string> lines;
+  std::vector<std::string> slight;
+  for (const Comparison& loss : losses) {
+    if (loss.timed || loss.best_peer->ratio.median < 1 - kSlightLoss) {
+      lines.push_back(DescribeLoss(loss));
+    } else {
+      slight.push_back(fmt::format("{}/{} ({:.5f} against {:.5f} of {})", loss.suite,
+                                   loss.case_name, loss.granary, loss.best_peer->value,
+                                   loss.best_peer->implementation));
+    }
+  }
+  if (!slight.empty()) {
+    lines.push_back(
+        fmt::format("by less than {:.1f} % each: {}", 100 * kSlightLoss, fmt::join(slight, ", ")));
+  }
+  return lines;
 }
 
 std::string RenderText(const std::vector<Comparison>& comparisons) {

@@ -22,6 +22,9 @@ std::string AlignColumns(const std::vector<std::vector<std::string>>& rows);
 // `arena/reset: 5.00 µs against 4.00 µs of leveldb (0.800x, quartiles 0.790-0.810)`.
 std::string DescribeLoss(const Comparison& loss);
 
+// A line for each loss, and one for all counts that are above the peer's by next to nothing.
+std::vector<std::string> DescribeLosses(const std::vector<Comparison>& losses);
+
 // `1.38-1.51`, the quartiles of the rounds' ratios.
 std::string FormatSpread(const Ratio& ratio);
 

@@ -28,7 +28,7 @@ TEST(Table, HasARowForEachCaseAndVariant) {
 TEST(Table, HasASectionForCounts) {
   const std::string text = RenderText(Compare(SampleResults()));
   EXPECT_THAT(text, HasSubstr("arena: held_per_asked\n"));
-  EXPECT_THAT(text, testing::ContainsRegex("held +1.20 +rocksdb 1.10"));
+  EXPECT_THAT(text, testing::ContainsRegex("held +1.200 +rocksdb 1.100"));
 }
 
 TEST(Table, SaysWhereGranaryLoses) {
@@ -36,7 +36,17 @@ TEST(Table, SaysWhereGranaryLoses) {
   EXPECT_THAT(text, HasSubstr("granary loses on:\n"
                               "  arena/reset: 5.00 µs against 4.00 µs of leveldb (0.800x, "
                               "quartiles 0.800-0.850)\n"
-                              "  arena/held: held_per_asked 1.20 against 1.10 of rocksdb\n"));
+                              "  arena/held: held_per_asked 1.200 against 1.100 of rocksdb\n"));
+}
+
+TEST(Table, CollectsCountsThatAreHardlyAbove) {
+  const auto comparisons = Compare({Counted("a/x/granary", "held_per_asked", 1.001),
+                                    Counted("a/x/rocksdb", "held_per_asked", 1),
+                                    Counted("a/y/granary", "held_per_asked", 1.002),
+                                    Counted("a/y/rocksdb", "held_per_asked", 1)});
+  EXPECT_EQ(DescribeLosses(Losses(comparisons)),
+            std::vector<std::string>{"by less than 0.5 % each: a/x (1.00100 against 1.00000 of "
+                                     "rocksdb), a/y (1.00200 against 1.00000 of rocksdb)"});
 }
 
 TEST(Table, SaysThatALossIsWithinTheSpread) {

@@ -32,7 +32,9 @@ std::string FormatNs(double ns) {
 
 std::string FormatRatio(double ratio) { return ThreeDigits(ratio) + "x"; }
 
-std::string FormatCount(double count) { return ThreeDigits(count); }
+std::string FormatCount(double count) {
+  return std::fabs(count) < 9.9995 ? fmt::format("{:.3f}", count) : ThreeDigits(count);
+}
 
 std::string FormatSeconds(double seconds) {
   const auto whole = static_cast<int64_t>(std::max(0.0, std::round(seconds)));

@@ -12,7 +12,7 @@ std::string FormatNs(double ns);
 // Three significant digits: `1.42x`.
 std::string FormatRatio(double ratio);
 
-// Three significant digits, or all of a large number's: `1.08`, `17.0`, `1024`.
+// Small counts are exact enough for one digit more than times: `1.083`, `17.0`, `1024`.
 std::string FormatCount(double count);
 
 // `45 s`, `2 min 10 s`.
