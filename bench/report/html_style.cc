@@ -40,7 +40,7 @@ p { margin: 6px 0 12px; max-width: 78ch; }
 }
 .tile.bad { border-top-color: var(--bad); }
 .tile.none { border-top-color: var(--line); }
-.tile b { display: block; font-size: 14px; }
+.tile b { display: block; font-size: 14px; overflow-wrap: anywhere; }
 .tile .figure {
   font-size: 29px; line-height: 1.25; font-weight: 650; color: var(--good);
   font-variant-numeric: tabular-nums;

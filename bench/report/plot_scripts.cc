@@ -34,17 +34,24 @@ std::string TicLabel(double ns) {
   return fmt::format("{:.4g} {}", ns, kUnits[unit]);
 }
 
-// A power of ten at each tic; with few powers of ten also 2 and 5 times of them.
+// The multiples of powers of ten that have tics: as many as there is room for labels.
+std::vector<int> TicMultiples(double range) {
+  if (range < 25) {
+    return {1, 2, 5};
+  }
+  return range < 250 ? std::vector<int>{1, 3} : std::vector<int>{1};
+}
+
 std::string Tics(const Axis& axis, char which) {
   if (!axis.timed) {
     return fmt::format("set {}tics auto nomirror\n", which);
   }
-  const bool is_short = axis.high / axis.low < 120;
+  const std::vector<int> multiples = TicMultiples(axis.high / axis.low);
   std::string tics;
   for (double ten = std::pow(10, std::floor(std::log10(axis.low))); ten <= axis.high; ten *= 10) {
-    for (const int times : {1, 2, 5}) {
+    for (const int times : multiples) {
       const double at = ten * times;
-      if ((times == 1 || is_short) && at >= axis.low && at <= axis.high) {
+      if (at >= axis.low && at <= axis.high) {
         tics += fmt::format("{}\"{}\" {}", tics.empty() ? "" : ", ", TicLabel(at), at);
       }
     }

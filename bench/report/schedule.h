@@ -34,7 +34,7 @@ inline constexpr Budget kFullBudget = {.seconds = 320,
                                        .rounds_max = 15,
                                        .min_time_least = 0.002,
                                        .min_time_most = 0.05};
-inline constexpr Budget kQuickBudget = {.seconds = 48,
+inline constexpr Budget kQuickBudget = {.seconds = 45,
                                         .rounds_min = 3,
                                         .rounds_goal = 3,
                                         .rounds_max = 5,
