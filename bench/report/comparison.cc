@@ -24,8 +24,9 @@ std::vector<const Result*> Subjects(const CaseResults& results) {
       subjects.push_back(result);
     }
   }
-  std::ranges::stable_partition(
-      subjects, [](const Result* result) { return result->name.implementation == kGranary; });
+  std::stable_partition(subjects.begin(), subjects.end(), [](const Result* result) {
+    return result->name.implementation == kGranary;
+  });
   return subjects;
 }
 

@@ -5,8 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <regex>
 
+#include "bench/report/name_filter.h"
 #include "bench/report/output_file.h"
 
 namespace granary::bench {
@@ -22,17 +22,6 @@ fs::path FolderFrom(const char* variable) {
 std::string OneLine(std::string text) {
   std::ranges::replace(text, '\n', ' ');
   return text;
-}
-
-OrFailure<std::function<bool(const BenchmarkName&)>> MakeFilter(const std::string& pattern) {
-  try {
-    return [regex = std::regex(pattern)](const BenchmarkName& name) {
-      return std::regex_search(name.shown(), regex);
-    };
-  } catch (const std::regex_error& error) {
-    return Fail(kExitUsage, fmt::format("--filter: '{}' is not a regular expression: {}", pattern,
-                                        OneLine(error.what())));
-  }
 }
 
 // Where a report goes: `given` as the person means it, or else `name` at the workspace's root.
@@ -91,7 +80,7 @@ OrFailure<Options> ParseOptions(int argc, const char* const* argv) {
     return Fail(kExitUsage, OneLine(error.what()) + "; --help shows what there is");
   }
 
-  auto filter = MakeFilter(pattern);
+  auto filter = MakeNameFilter(pattern);
   if (!filter) {
     return tl::unexpected<Failure>(filter.error());
   }

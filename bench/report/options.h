@@ -3,11 +3,10 @@
 #define GRANARY_BENCH_REPORT_OPTIONS_H_
 
 #include <filesystem>
-#include <functional>
 #include <string>
 
-#include "bench/report/benchmark_name.h"
 #include "bench/report/failure.h"
+#include "bench/report/name_filter.h"
 
 namespace granary::bench {
 
@@ -15,7 +14,7 @@ struct Options {
   bool quick = false;
   bool list = false;
   // Lets through what --filter matches, or everything.
-  std::function<bool(const BenchmarkName&)> filter;
+  NameFilter filter;
   std::filesystem::path json_path;
   std::filesystem::path html_path;
   // The answer to --help, if that was asked for; everything else is meaningless then.

@@ -93,7 +93,8 @@ std::vector<std::string> Implementations(const std::vector<const CaseResults*>& 
     }
   }
   // Granary is drawn last, and lies above the others.
-  std::ranges::stable_partition(names, [](const std::string& name) { return name != kGranary; });
+  std::stable_partition(names.begin(), names.end(),
+                        [](const std::string& name) { return name != kGranary; });
   return names;
 }
 

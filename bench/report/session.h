@@ -3,7 +3,6 @@
 #define GRANARY_BENCH_REPORT_SESSION_H_
 
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <random>
 #include <set>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "bench/report/failure.h"
+#include "bench/report/name_filter.h"
 #include "bench/report/programs.h"
 #include "bench/report/progress.h"
 #include "bench/report/results.h"
@@ -32,8 +32,6 @@ struct Findings {
 
 class Session {
  public:
-  using NameFilter = std::function<bool(const BenchmarkName&)>;
-
   // `scratch` is a folder for the programs' results.
   Session(std::filesystem::path scratch, Progress& progress)
       : scratch_(std::move(scratch)), progress_(progress) {}
