@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-// With a sanitizer, GCC 12 takes std::regex's own variants for uninitialized (GCC bug 105562).
+// With a sanitizer, GCC 12 takes a part of std::regex for uninitialized (GCC bug 105616).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
