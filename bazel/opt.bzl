@@ -9,17 +9,17 @@ _optimized = transition(
     outputs = ["//command_line_option:compilation_mode"],
 )
 
-def _short_path(file):
-    return file.short_path
-
 def _optimized_program_impl(ctx):
     program = ctx.attr.program[0][DefaultInfo]
-    executable = ctx.actions.declare_file(ctx.label.name)
+
+    # In a folder of their own: a package may be named as the program is (//bench:report, //bench/report).
+    folder = ctx.label.name + "_/"
+    executable = ctx.actions.declare_file(folder + ctx.label.name)
     ctx.actions.symlink(output = executable, target_file = program.files_to_run.executable, is_executable = True)
 
     helpers = [helper[DefaultInfo] for helper in ctx.attr.helpers]
-    listing = ctx.actions.declare_file(ctx.label.name + ".helpers")
-    ctx.actions.write(listing, "".join([_short_path(helper.files_to_run.executable) + "\n" for helper in helpers]))
+    listing = ctx.actions.declare_file(folder + ctx.label.name + ".helpers")
+    ctx.actions.write(listing, "".join([helper.files_to_run.executable.short_path + "\n" for helper in helpers]))
 
     runfiles = ctx.runfiles(files = [executable, listing] + [helper.files_to_run.executable for helper in helpers])
     for info in [program] + helpers + [data[DefaultInfo] for data in ctx.attr.data]:
@@ -28,7 +28,7 @@ def _optimized_program_impl(ctx):
 
 _ATTRS = {
     "program": attr.label(mandatory = True, executable = True, cfg = _optimized, doc = "The program that runs."),
-    "helpers": attr.label_list(cfg = _optimized, doc = "Programs that it starts; NAME.helpers lists their runfiles paths."),
+    "helpers": attr.label_list(cfg = _optimized, doc = "Programs that it starts; NAME.helpers lists their paths in the workspace's runfiles."),
     "data": attr.label_list(allow_files = True),
     "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
 }

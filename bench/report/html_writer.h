@@ -1,0 +1,38 @@
+// The report as a page for people.
+#ifndef GRANARY_BENCH_REPORT_HTML_WRITER_H_
+#define GRANARY_BENCH_REPORT_HTML_WRITER_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/report/comparison.h"
+#include "bench/report/machine.h"
+#include "bench/report/plots.h"
+#include "bench/report/results.h"
+
+namespace granary::bench {
+
+struct Page {
+  Machine machine;
+  std::vector<Result> results;
+  std::vector<Comparison> comparisons;
+  Plots plots;
+  int rounds_count = 0;
+  double min_time_seconds = 0;
+  double seconds = 0;
+  // --quick: the page says that its figures are rough.
+  bool quick = false;
+  // Programs and benchmarks that failed.
+  std::vector<std::string> problems;
+};
+
+// One file that needs no other: styles and plots are inside, scripts there are none.
+std::string RenderHtml(const Page& page);
+
+// Text as it can stand in an element or an attribute.
+std::string EscapeHtml(std::string_view text);
+
+}  // namespace granary::bench
+
+#endif  // GRANARY_BENCH_REPORT_HTML_WRITER_H_
