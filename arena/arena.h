@@ -198,12 +198,7 @@ class Arena final : public MemoryResource {
   friend class ArenaMark;
   friend class ArenaScope;
 
-  // The free part of the current block: [low, high). Empty, and null, when there is no block, and
-  // for the eyes of the inlined path also under Checks::kOn.
-  struct Cursor {
-    std::byte* low = nullptr;
-    std::byte* high = nullptr;
-  };
+  using Cursor = BumpCursor;
 
   // What runs when its object goes: stands behind the object, in the arena.
   struct Cleanup {
@@ -230,17 +225,6 @@ class Arena final : public MemoryResource {
     LargeObjects::Position large;
     const void* newest_checked = nullptr;
   };
-
-  // Requests above it take the slow path, so that sums of an address and a size cannot overflow.
-  static constexpr size_t kFastBytesMax = size_t{1} << 30;
-  static constexpr size_t kFastAlignmentMax = 4096;
-
-  static constexpr size_t Granule(size_t alignment) noexcept { return alignment < 16 ? 8 : 16; }
-
-  void* BumpBy8(size_t bytes) noexcept;
-  void* BumpBy16(size_t bytes) noexcept;
-  void* BumpConstantBy16(size_t bytes) noexcept;
-  void* BumpAligned(size_t bytes, size_t alignment) noexcept;
 
   // Slow paths, in the order in which they come.
   void* AllocateSlow(size_t bytes, size_t alignment) noexcept;
@@ -278,8 +262,8 @@ class Arena final : public MemoryResource {
   size_t CursorUsedBytes() const noexcept;
   size_t BlocksInUseBytes() const noexcept;
   size_t HeldBytes() const noexcept;
-  Cursor& RealCursor() noexcept { return checked_ ? checked_cursor_ : cursor_; }
-  const Cursor& RealCursor() const noexcept { return checked_ ? checked_cursor_ : cursor_; }
+  Cursor& RealCursor() noexcept { return checked_ ? checked_cursor_ : cursor(); }
+  const Cursor& RealCursor() const noexcept { return checked_ ? checked_cursor_ : cursor(); }
 
   void do_deallocate(void*, size_t, size_t) override {}
   void Register(Cleanup* cleanup, void (*run)(void*), void* object) noexcept;
@@ -289,8 +273,6 @@ class Arena final : public MemoryResource {
   bool checked_ = false;
   // Anything has happened that a Reset has to undo beyond the cursor.
   bool reset_is_slow_ = false;
-  // What the inlined paths see.
-  Cursor cursor_;
   Cursor first_cursor_;
   BlockLink* first_block_ = nullptr;
   Place place_;
@@ -406,17 +388,19 @@ inline void Arena::Register(Cleanup* cleanup, void (*run)(void*), void* object) 
   reset_is_slow_ = true;
 }
 
-inline size_t Arena::Headroom() const noexcept {
-  const Cursor& cursor = RealCursor();
-  return static_cast<size_t>(cursor.high - cursor.low);
-}
+inline size_t Arena::Headroom() const noexcept { return RealCursor().room(); }
 
 inline void Arena::Reset() noexcept {
   if (reset_is_slow_) [[unlikely]] {
     ResetSlow(retention_);
     return;
   }
-  cursor_ = first_cursor_;
+  // Word by word: a later load of one word is then forwarded from the store of that word.
+  std::byte* low = first_cursor_.low;
+  std::byte* high = first_cursor_.high;
+  asm("" : "+r"(low), "+r"(high));
+  cursor().low = low;
+  cursor().high = high;
   place_.block = first_block_;
   place_.passed_count = 0;
   place_.passed_bytes = 0;
@@ -425,12 +409,12 @@ inline void Arena::Reset() noexcept {
 
 // Whether the arena stands before the mark, in the order in which it fills: the mark is dead.
 inline bool Arena::IsAhead(const ArenaMark& mark) const noexcept {
-  const Cursor& cursor = RealCursor();
+  const Cursor& now = RealCursor();
   return mark.arena_ != this || mark.place_.passed_count > place_.passed_count ||
          mark.place_.large.count > place_.large.count ||
          mark.place_.absorbed.count > place_.absorbed.count ||
          (mark.place_.block == place_.block &&
-          (mark.cursor_.low > cursor.low || mark.cursor_.high < cursor.high));
+          (mark.cursor_.low > now.low || mark.cursor_.high < now.high));
 }
 
 // Within one block, and with nothing but bumps since the mark, a rewind is the cursor's.
@@ -441,7 +425,7 @@ inline bool Arena::RewindCursor(const ArenaMark& mark) noexcept {
       place_.absorbed.count != mark.place_.absorbed.count || IsAhead(mark)) [[unlikely]] {
     return false;
   }
-  cursor_ = mark.cursor_;
+  cursor() = mark.cursor_;
   return true;
 }
 
@@ -467,86 +451,14 @@ inline void* Arena::AllocateBytes(size_t bytes) {
   return p;
 }
 
-// The hot paths. `bytes - 1` turns a size of zero, and a size that wrapped around when it was
-// rounded, into one that fits nowhere, so that one comparison sends all of them to the slow path.
+// The hot paths; BumpCursor has their counts. Under Checks::kOn the cursor that they see is empty.
 
-// Constant size: 6 instructions, 2 loads, 1 store, 1 branch. Otherwise 10.
-[[gnu::always_inline]] inline void* Arena::BumpBy8(size_t bytes) noexcept {
-  const size_t rounded = AlignUp(bytes, 8);
-  std::byte* const p = cursor_.low;
-  const auto room = static_cast<size_t>(cursor_.high - p);
-  if (rounded - 1 >= room) [[unlikely]]
-    return AllocateSlow(bytes, 8);
-  cursor_.low = p + rounded;
-  return p;
-}
-
-// Constant size, 8 instructions: aligns the end of the object instead of its beginning, so that the
-// next cursor depends on this one through two operations only.
-[[gnu::always_inline]] inline void* Arena::BumpConstantBy16(size_t bytes) noexcept {
-  const size_t rounded = AlignUp(bytes, 16);
-  const uintptr_t low = reinterpret_cast<uintptr_t>(cursor_.low);
-  const uintptr_t next = (low + (rounded + 8)) & ~uintptr_t{15};
-  if (next > reinterpret_cast<uintptr_t>(cursor_.high)) [[unlikely]]
-    return AllocateSlow(bytes, 16);
-  cursor_.low = reinterpret_cast<std::byte*>(next);
-  return reinterpret_cast<void*>(next - rounded);
-}
-
-// Sizes are rounded to 16, so that in a stream of such requests the first branch always goes one
-// way and the next cursor depends on this one through a single addition.
-[[gnu::always_inline]] inline void* Arena::BumpBy16(size_t bytes) noexcept {
-  const size_t rounded = AlignUp(bytes, 16);
-  std::byte* p = cursor_.low;
-  if (reinterpret_cast<uintptr_t>(p) & 8) {
-    // An empty asm keeps this a branch: as arithmetic it would lengthen every request's dependency.
-    asm("" : "+r"(p));
-    p += 8;
-  }
-  if (rounded - 1 >= kFastBytesMax) [[unlikely]]
-    return AllocateSlow(bytes, 16);
-  if (p + rounded > cursor_.high) [[unlikely]]
-    return AllocateSlow(bytes, 16);
-  cursor_.low = p + rounded;
-  return p;
-}
-
-// Any alignment, known only at run time: the interface's path.
-[[gnu::always_inline]] inline void* Arena::BumpAligned(size_t bytes, size_t alignment) noexcept {
-  const size_t rounded = AlignUp(bytes, Granule(alignment));
-  if (rounded - 1 >= kFastBytesMax || !IsPowerOfTwo(alignment) || alignment > kFastAlignmentMax)
-      [[unlikely]] {
-    return AllocateSlow(bytes, alignment);
-  }
-  const uintptr_t p = AlignUp(reinterpret_cast<uintptr_t>(cursor_.low), alignment);
-  if (p + rounded > reinterpret_cast<uintptr_t>(cursor_.high)) [[unlikely]] {
-    return AllocateSlow(bytes, alignment);
-  }
-  cursor_.low = reinterpret_cast<std::byte*>(p + rounded);
-  return reinterpret_cast<void*>(p);
+[[gnu::always_inline]] inline void* Arena::TryAllocate(size_t bytes, size_t alignment) noexcept {
+  return cursor().Take(bytes, alignment, [=, this] { return AllocateSlow(bytes, alignment); });
 }
 
 [[gnu::always_inline]] inline void* Arena::TryAllocateBytes(size_t bytes) noexcept {
-  std::byte* const high = cursor_.high;
-  const auto room = static_cast<size_t>(high - cursor_.low);
-  if (bytes - 1 >= room) [[unlikely]]
-    return AllocateSlow(bytes, 1);
-  cursor_.high = high - bytes;
-  return high - bytes;
-}
-
-[[gnu::always_inline]] inline void* Arena::TryAllocate(size_t bytes, size_t alignment) noexcept {
-  if (__builtin_constant_p(alignment)) {
-    if (alignment == 1) return TryAllocateBytes(bytes);
-    if (alignment == 2 || alignment == 4 || alignment == 8) return BumpBy8(bytes);
-    if (alignment == 16 && __builtin_constant_p(bytes) && bytes - 1 < kFastBytesMax) {
-      return BumpConstantBy16(bytes);
-    }
-    if (alignment == 16) return BumpBy16(bytes);
-  } else if (alignment == 1) {
-    return TryAllocateBytes(bytes);
-  }
-  return BumpAligned(bytes, alignment);
+  return cursor().TakeBytes(bytes, [=, this] { return AllocateSlow(bytes, 1); });
 }
 
 }  // namespace granary

@@ -41,6 +41,12 @@ void MemoryResource::ReleaseChain(const BlockChain& chain) noexcept {
 void MemoryResource::ThrowRefusal(size_t, size_t) const { throw std::bad_alloc(); }
 
 void* MemoryResource::do_allocate(size_t bytes, size_t alignment) {
+  // Without this a container would pay for two virtual calls where std::pmr's own resources take
+  // one.
+  return cursor_.Take(bytes, alignment, [=, this] { return AllocateVirtual(bytes, alignment); });
+}
+
+[[gnu::noinline]] void* MemoryResource::AllocateVirtual(size_t bytes, size_t alignment) {
   void* const p = TryAllocate(bytes, alignment);
   if (p == nullptr) [[unlikely]] {
     ThrowRefusal(bytes, alignment);

@@ -28,18 +28,12 @@
 #include <string>
 #include <string_view>
 
+#include "memory/bump_cursor.h"
+
 namespace granary {
 
 // The alignment that a request without one gets, as in std::pmr.
 inline constexpr size_t kDefaultAlignment = alignof(std::max_align_t);
-
-constexpr bool IsPowerOfTwo(size_t n) noexcept { return n != 0 && (n & (n - 1)) == 0; }
-
-// `n` rounded up to a multiple of `alignment`, a power of two; wraps around to 0 within `alignment`
-// of the end of size_t.
-constexpr size_t AlignUp(size_t n, size_t alignment) noexcept {
-  return (n + (alignment - 1)) & ~(alignment - 1);
-}
 
 // Thrown by allocate() when a limit, and not the system, refused the memory.
 class BudgetExceeded : public std::bad_alloc {
@@ -135,14 +129,20 @@ class MemoryResource : public std::pmr::memory_resource {
   MemoryResource(Deallocation deallocation, size_t max_alignment) noexcept;
   ~MemoryResource() override = default;
 
+  // Memory that allocate() may hand out by itself. A resource that bumps keeps its free memory
+  // here; in every other it stays empty.
+  BumpCursor& cursor() noexcept { return cursor_; }
+  const BumpCursor& cursor() const noexcept { return cursor_; }
+
  private:
   void* do_allocate(size_t bytes, size_t alignment) final;
+  void* AllocateVirtual(size_t bytes, size_t alignment);
   bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override;
 
-  // One word between the vtable pointer and the members of the concrete class, whose cursor then
-  // shares their cache line.
+  // One cache line with the vtable pointer.
   bool deallocate_is_noop_;
   uint8_t max_alignment_log2_;
+  BumpCursor cursor_;
 };
 
 }  // namespace granary
