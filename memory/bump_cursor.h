@@ -72,7 +72,7 @@ struct BumpCursor {
   [[gnu::always_inline]] void* Take16(size_t bytes, Refused refused) noexcept(noexcept(refused())) {
     const size_t last = (bytes - 1) | 15;
     std::byte* p = low;
-    if (reinterpret_cast<uintptr_t>(p) & 8) [[unlikely]] {
+    if (reinterpret_cast<uintptr_t>(p) & 8) {
       // An empty asm keeps this a branch: as arithmetic it would lengthen every request's
       // dependency.
       asm("" : "+r"(p));
