@@ -56,7 +56,7 @@ Arena::Arena(std::span<std::byte> first_block, const ArenaOptions& options) noex
 }
 
 Arena::~Arena() {
-  if (blocks_.empty() && !reset_is_slow_) return;
+  if (blocks_.empty() && large_.held_bytes() == 0 && !reset_is_slow_) return;
   // Whoever destroys the arena owns it.
   checker_.Disown();
   ResetSlow(Retention::Release());
@@ -277,9 +277,10 @@ void Arena::ResetSlow(Retention retention) noexcept {
   KeepAtMost(target);
   StandAtFirstBlock();
   // An adaptive arena that holds more than its first block watches every use, until it holds no
-  // more.
-  reset_is_slow_ = checked_ || (retention_.kind() == Retention::Kind::kAdaptive &&
-                                HeldBytes() != (first_block_ == nullptr ? 0 : first_block_->bytes));
+  // more. What another retention has kept beyond the arena's own goes at the next reset.
+  reset_is_slow_ = checked_ || blocks_.bytes() + large_.held_bytes() > retention_.limit_bytes() ||
+                   (retention_.kind() == Retention::Kind::kAdaptive &&
+                    HeldBytes() != (first_block_ == nullptr ? 0 : first_block_->bytes));
 }
 
 void Arena::StandAtFirstBlock() noexcept {

@@ -39,8 +39,8 @@ struct ArenaChecker::Header {
   unsigned char* object;
   size_t bytes;
   size_t alignment;
-  // Keeps the object behind the header at a multiple of 16.
-  size_t unused;
+  // What a write before the object hits first. Fills the header up to a multiple of 16.
+  unsigned char red_zone[8];
 
   unsigned char* header_begin() noexcept { return reinterpret_cast<unsigned char*>(this); }
   const unsigned char* header_begin() const noexcept {
@@ -93,7 +93,8 @@ void* ArenaChecker::Lay(void* slot, size_t bytes, size_t alignment) noexcept {
                                                               .object = object,
                                                               .bytes = bytes,
                                                               .alignment = alignment,
-                                                              .unused = 0};
+                                                              .red_zone = {}};
+  std::memset(header->red_zone, kRedZoneByte, sizeof(header->red_zone));
   if (newest_ == nullptr) oldest_ = header;
   newest_ = header;
   MarkFree(begin, slot_bytes);
@@ -105,7 +106,7 @@ void ArenaChecker::Verify(const Header& header, const char* call) const noexcept
   // The object itself stays as it is marked: it may be undefined, which is no error.
   MarkReadable(header.base(), static_cast<size_t>(header.object - header.base()));
   MarkReadable(header.object_end(), static_cast<size_t>(header.slot_end() - header.object_end()));
-  const unsigned char* const before = FindOther(header.base(), header.object, kRedZoneByte);
+  const unsigned char* const before = FindOther(header.red_zone, header.object, kRedZoneByte);
   if (before != header.object) {
     AbortOnMisuse(
         "arena '%s': the byte %td before the %zu-byte object at %p was overwritten (0x%02x); found "

@@ -641,6 +641,50 @@ TEST(ArenaTest, IsAStandardMemoryResource) {
   EXPECT_TRUE(arena.is_equal(arena));
 }
 
+TEST(ArenaTest, GivesRetainedLargeObjectsBackAtItsEndEvenWithoutABlock) {
+  for (const Retention retention : {Retention::KeepAll(), Retention::KeepBytes(size_t{4} << 20)}) {
+    Upstream upstream;
+    ArenaOptions options = Options(upstream);
+    options.retention = retention;
+    Arena arena(options);
+    ASSERT_NE(arena.TryAllocate(1 << 20, 8), nullptr);
+    arena.Reset();
+    EXPECT_EQ(arena.Stats().held_bytes, (size_t{1} << 20) + LargeObjects::kHeaderBytes);
+    // ~Upstream looks for what was not given back.
+  }
+}
+
+TEST(ArenaTest, AnotherRetentionHoldsForOneResetOnly) {
+  for (const Retention retention : {Retention::Release(), Retention::KeepBytes(5000)}) {
+    Upstream upstream;
+    ArenaOptions options = Options(upstream);
+    options.retention = retention;
+    Arena arena(options);
+    for (int i = 0; i < 1000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
+    arena.Reset(Retention::KeepAll());
+    EXPECT_GT(arena.Stats().held_bytes, 64'000u);
+    arena.Reset();
+    EXPECT_LE(arena.Stats().held_bytes, retention.limit_bytes());
+  }
+}
+
+TEST(ArenaTest, ARewindKnowsTheSizeOfALargeObjectResizedSinceTheMark) {
+  Upstream upstream;
+  Arena arena(Options(upstream));
+  auto* const p = static_cast<char*>(arena.TryAllocate(100'000, 8));
+  std::memset(p, 7, 100'000);
+  const ArenaMark mark = arena.Mark();
+  ASSERT_TRUE(arena.ShrinkLast(p, 100'000, 99'000, 8));
+  const size_t held = arena.Stats().held_bytes;
+  ASSERT_NE(arena.TryAllocate(200'000, 8), nullptr);
+  arena.Rewind(mark);
+  EXPECT_EQ(arena.DetailedStats().large_bytes, 99'000 + LargeObjects::kHeaderBytes);
+  EXPECT_GE(arena.Stats().held_bytes, held);
+  EXPECT_EQ(p[98'999], 7);
+  arena.Reset(Retention::Release());
+  EXPECT_EQ(arena.Stats().held_bytes, 0u);
+}
+
 TEST(ArenaTest, InvalidOptionsAreNamed) {
   EXPECT_TRUE(ArenaOptions{}.Validate().has_value());
   const auto small = ArenaOptions{.first_block_bytes = 10}.Validate();

@@ -18,7 +18,8 @@ namespace granary {
 // goes.
 class LargeObjects {
  public:
-  // What lives now, in the order in which it was allocated.
+  // What lives now, in the order in which it was allocated. `bytes` leaves the newest object out:
+  // that one may still be resized.
   using Position = BlockList::Position;
 
   // Called with a block that came from upstream or is about to return to it.
@@ -38,10 +39,17 @@ class LargeObjects {
   // Resizes the newest object where it stands, if `p` is the newest and upstream can.
   bool TryResizeNewest(MemoryResource& upstream, const void* p, size_t bytes) noexcept;
 
-  Position position() const noexcept { return live_.end(); }
+  Position position() const noexcept {
+    Position newest = live_.end();
+    if (newest.last != nullptr) newest.bytes -= newest.last->bytes;
+    return newest;
+  }
 
   // Every object newer than `position` becomes idle. O(1).
-  void RewindTo(const Position& position) noexcept { unsorted_.Append(live_.CutBehind(position)); }
+  void RewindTo(Position position) noexcept {
+    if (position.last != nullptr) position.bytes += position.last->bytes;
+    unsorted_.Append(live_.CutBehind(position));
+  }
 
   // The live objects of `other` become the newest of these; its idle ones stay where they are.
   // O(1).
