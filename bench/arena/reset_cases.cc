@@ -2,14 +2,19 @@
 //
 // Filling costs thousands of times what a good reset costs, and the library would go on until the
 // time that counts is long enough. So its time covers both, and decides how often the round is
-// repeated; the resets alone are timed here, several arenas to one reading of the clock where
-// memory allows it, and published under the name that all other cases publish their rate under.
-// With a single arena, at 100k, the figure is good to a few nanoseconds.
+// repeated; the resets alone are timed here, those of four arenas to one reading of the processor's
+// own counter, and published under the name that all other cases publish their rate under. One
+// reset would be below what the counter can tell; more arenas of 100k blocks would need gigabytes.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <numeric>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,44 +26,61 @@
 namespace granary::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr size_t kBlockBytes = 4096;
 // An eighth of a block: no implementation gives it a block of its own.
 constexpr size_t kObjectBytes = kBlockBytes / 8;
+constexpr int kRounds = 9;
 
-// The time, after everything before it has been done: otherwise the processor reads the clock while
-// the last resets are still under way, and a few stores seem to take no time at all.
-Clock::time_point Now() {
+// The time in ticks, read after everything before it has been done and before anything after it
+// begins: otherwise the processor reads it while a few stores are still under way.
+uint64_t Ticks() {
+#if defined(__x86_64__)
+  _mm_mfence();
+  _mm_lfence();
+  const uint64_t ticks = __rdtsc();
+  _mm_lfence();
+  return ticks;
+#else
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return Clock::now();
+  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+#endif
 }
 
-// The seconds that `run` takes, without those that reading the clock takes: the first reading
-// brings the clock's code back into the cache, the next two tell what a reading costs here and now.
+double SecondsPerTick() {
+  static const double seconds_per_tick = [] {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point start = Clock::now();
+    const uint64_t ticks = Ticks();
+    while (Clock::now() - start < std::chrono::milliseconds(5)) {
+    }
+    const std::chrono::duration<double> seconds = Clock::now() - start;
+    return seconds.count() / static_cast<double>(Ticks() - ticks);
+  }();
+  return seconds_per_tick;
+}
+
+// The ticks that `run` takes, without those that reading them takes.
 template <class Function>
-double TimeAlone(const Function& run) {
-  benchmark::DoNotOptimize(Now());
-  const Clock::time_point before = Now();
-  const Clock::time_point start = Now();
+double TicksOf(const Function& run) {
+  benchmark::DoNotOptimize(Ticks());
+  const uint64_t before = Ticks();
+  const uint64_t start = Ticks();
   run();
-  const Clock::time_point end = Now();
-  return std::chrono::duration<double>((end - start) - (start - before)).count();
+  const uint64_t end = Ticks();
+  return static_cast<double>(end - start) - static_cast<double>(start - before);
 }
 
-// The mean of the middle half: unlike the whole mean it is not moved by a round that was
-// interrupted, and unlike the median it sees below the clock's resolution, 10 ns on some virtual
-// machines.
-double MiddleMean(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto quarter = static_cast<ptrdiff_t>(values.size() / 4);
-  const auto first = values.begin() + quarter;
-  const auto last = values.end() - quarter;
-  return std::accumulate(first, last, 0.0) / static_cast<double>(last - first);
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
+
+// One arena has 400 MB at 100k blocks.
+constexpr size_t kArenas = 4;
 
 template <class Implementation>
-using Subjects = std::vector<Subject<Implementation>>;
+using Subjects = std::array<Subject<Implementation>, kArenas>;
 
 // The last block of each is filled when all others are full: a reset follows on the last use, and
 // finds the arena itself in the cache.
@@ -83,11 +105,11 @@ template <class Implementation>
 }
 
 template <class Implementation>
-void RunReset(benchmark::State& state, size_t block_count, size_t arena_count) {
-  const Subjects<Implementation> arenas(arena_count);
-  // Filling goes through all caches; one that is hardly filled, and reset first, brings the code
+void RunReset(benchmark::State& state, size_t block_count) {
+  const Subjects<Implementation> arenas;
+  // Filling goes through all caches; others that are hardly filled, and reset first, bring the code
   // back.
-  const Subjects<Implementation> other(1);
+  const Subjects<Implementation> others;
   // The first round fetches blocks from malloc and faults their pages in; it is nobody's steady
   // state.
   Fill(arenas, block_count);
@@ -95,34 +117,36 @@ void RunReset(benchmark::State& state, size_t block_count, size_t arena_count) {
 
   std::vector<double> rounds;
   for (auto _ : state) {
-    Fill(arenas, block_count);
-    Fill(other, 1);
-    benchmark::DoNotOptimize(TimeAlone([&] { Reset(other); }));
-    rounds.push_back(TimeAlone([&] { Reset(arenas); }));
+    // Several rounds, so that one that was interrupted tells nothing; but a deep fill may be dear.
+    const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    for (int round = 0;
+         round == 0 || (round < kRounds && std::chrono::steady_clock::now() < enough); ++round) {
+      Fill(arenas, block_count);
+      Fill(others, 1);
+      benchmark::DoNotOptimize(TicksOf([&] { Reset(others); }));
+      rounds.push_back(TicksOf([&] { Reset(arenas); }) / static_cast<double>(kArenas));
+    }
   }
-  // Nothing is published as faster than a nanosecond to one reading, which is the clock's unit.
-  constexpr double kSecondsMin = 1e-9;
-  const double seconds = std::max(MiddleMean(std::move(rounds)), kSecondsMin);
-  state.counters["items_per_second"] = static_cast<double>(arena_count) / seconds;
+  // Nothing is published as faster than a tenth of a nanosecond.
+  constexpr double kSecondsMin = 1e-10;
+  state.counters["items_per_second"] =
+      1 / std::max(Median(std::move(rounds)) * SecondsPerTick(), kSecondsMin);
 }
 
 struct Depth {
   const char* name;
   size_t block_count;
-  // Filled at once, and reset to one reading of the clock: 400 MB of blocks at most.
-  size_t arena_count;
 };
 
-constexpr Depth kDepths[] = {{"1", 1, 32}, {"1k", 1'000, 8}, {"100k", 100'000, 1}};
+constexpr Depth kDepths[] = {{"1", 1}, {"1k", 1'000}, {"100k", 100'000}};
 
 }  // namespace
 
 void RegisterResetCases() {
   ForEach<kBlockBytes>(ResetImplementations(), []<class I>() {
     for (const Depth& depth : kDepths) {
-      Register(std::string("reset/") + depth.name, I::kName, [depth](benchmark::State& state) {
-        RunReset<I>(state, depth.block_count, depth.arena_count);
-      });
+      Register(std::string("reset/") + depth.name, I::kName,
+               [depth](benchmark::State& state) { RunReset<I>(state, depth.block_count); });
     }
   });
 }
