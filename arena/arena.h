@@ -375,7 +375,7 @@ template <class T>
 std::span<T> Arena::CreateArray(size_t count) {
   T* const array = TryCreateArray<T>(count);
   if (array == nullptr) [[unlikely]]
-    ThrowRefusal(count * sizeof(T), alignof(T));
+    ThrowRefusal(count > SIZE_MAX / sizeof(T) ? SIZE_MAX : count * sizeof(T), alignof(T));
   return {array, count};
 }
 

@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -247,8 +246,8 @@ TEST_F(ArenaMisuseDeathTest, AScopeThatOutlivesAnOlderOneIsFound) {
   EXPECT_DEATH(
       {
         Arena arena(Checked());
-        std::optional<ArenaScope> outer(std::in_place, arena);
-        std::optional<ArenaScope> inner(std::in_place, arena);
+        auto outer = std::make_unique<ArenaScope>(arena);
+        auto inner = std::make_unique<ArenaScope>(arena);
         outer.reset();
         inner.reset();
       },
