@@ -1,5 +1,9 @@
 """Fuzz targets that every test run exercises, and that libFuzzer drives under --config=fuzz."""
 
+# Named from this repository, whichever one calls the macro.
+_FUZZER = str(Label("//bazel:fuzzer"))
+_FUZZ_DRIVER = str(Label("//bazel:fuzz_driver"))
+
 def granary_fuzz_test(name, srcs, deps = [], size = "small", **kwargs):
     """A program around LLVMFuzzerTestOneInput, which `srcs` define.
 
@@ -19,16 +23,16 @@ def granary_fuzz_test(name, srcs, deps = [], size = "small", **kwargs):
         size = size,
         srcs = srcs,
         args = select({
-            "//bazel:fuzzer": ["-runs=1000", "-max_len=4096"],
+            _FUZZER: ["-runs=1000", "-max_len=4096"],
             "//conditions:default": [],
         }),
         linkopts = select({
-            "//bazel:fuzzer": ["-fsanitize=fuzzer"],
+            _FUZZER: ["-fsanitize=fuzzer"],
             "//conditions:default": [],
         }),
         deps = deps + select({
-            "//bazel:fuzzer": [],
-            "//conditions:default": ["//bazel:fuzz_driver"],
+            _FUZZER: [],
+            "//conditions:default": [_FUZZ_DRIVER],
         }),
         **kwargs
     )

@@ -1,10 +1,6 @@
 """The programs of the arena suite: the same sources, each with the malloc that it measures."""
 
-# An instrumented program measures its instruments, and a sanitizer's malloc would be measured for any other.
-NOT_SANITIZED = select({
-    "//bazel:sanitized": ["//bazel:nowhere"],
-    "//conditions:default": [],
-})
+load("//bazel:sanitized.bzl", "NOT_SANITIZED")
 
 _SRCS = [
     "aligned_cases.cc",
@@ -33,6 +29,7 @@ def arena_bench(name, srcs = [], deps = [], local_defines = []):
         data = ["//bench/traces"],
         linkopts = ["-ldl"],
         local_defines = local_defines,
+        # An instrumented program measures its instruments, and a sanitizer's malloc would be measured for any other.
         target_compatible_with = NOT_SANITIZED,
         deps = _DEPS + deps,
     )
