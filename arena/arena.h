@@ -395,12 +395,7 @@ inline void Arena::Reset() noexcept {
     ResetSlow(retention_);
     return;
   }
-  // Word by word: a later load of one word is then forwarded from the store of that word.
-  std::byte* low = first_cursor_.low;
-  std::byte* high = first_cursor_.high;
-  asm("" : "+r"(low), "+r"(high));
-  cursor().low = low;
-  cursor().high = high;
+  cursor() = first_cursor_;
   place_.block = first_block_;
   place_.passed_count = 0;
   place_.passed_bytes = 0;
