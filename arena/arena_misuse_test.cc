@@ -18,6 +18,11 @@
 #include "memory/sanitizer.h"
 #include "memory/testing/random_seed.h"
 
+#if defined(GRANARY_ASAN)
+// A few hundred reports are made here, and looking up names is most of the cost of each.
+extern "C" const char* __asan_default_options() { return "symbolize=0"; }
+#endif
+
 namespace granary {
 namespace {
 

@@ -357,8 +357,8 @@ class Counted {
 
 TEST(ArenaTest, DestroysObjectsInReverseOrderAtReset) {
   Upstream upstream;
-  Arena arena(Options(upstream));
   std::vector<int> log;
+  Arena arena(Options(upstream));
   for (int i = 0; i < 4; ++i) arena.Create<Counted>(&log, i);
   arena.Defer([](void* p) { static_cast<std::vector<int>*>(p)->push_back(99); }, &log);
   EXPECT_TRUE(log.empty());
@@ -444,8 +444,8 @@ TEST(ArenaTest, CopiesText) {
 
 TEST(ArenaTest, RewindTakesBackWhatCameAfterTheMark) {
   Upstream upstream;
-  Arena arena(Options(upstream));
   std::vector<int> log;
+  Arena arena(Options(upstream));
   arena.Create<Counted>(&log, 1);
   const ArenaStats before = arena.DetailedStats();
   const ArenaMark mark = arena.Mark();
