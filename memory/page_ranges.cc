@@ -55,7 +55,8 @@ uint64_t PageRanges::Remove(uint64_t begin, uint64_t end, Spare spare) noexcept 
     if (range_begin < begin) {
       range->second = begin;
       ++range;
-      // Both of its ends stay: the one case that needs a record more.
+      // Both of its ends stay: the one case that needs a record more, and the last range concerned.
+      // NOLINTNEXTLINE(bugprone-use-after-move)
       if (range_end > end) Insert(end, range_end, std::move(spare));
     } else if (range_end > end) {
       auto cut = ends_.extract(range);

@@ -51,7 +51,7 @@ std::string DescribeErrno(int system_errno) {
 
 std::string DescribeLimits(SystemCalls& calls) {
   std::string text;
-  const auto add = [&text](std::string part) {
+  const auto add = [&text](const std::string& part) {
     if (!text.empty()) text += "; ";
     text += part;
   };

@@ -114,7 +114,7 @@ std::string MachineCard(const Page& page) {
   const Machine& machine = page.machine;
   std::vector<std::string> versions;
   for (const auto& [name, version] : machine.versions) {
-    versions.push_back(name + " " + version);
+    versions.push_back(fmt::format("{} {}", name, version));
   }
   const std::vector<std::pair<const char*, std::string>> facts = {
       {"processor", fmt::format("{}, {}", machine.cpu, Times(machine.cores, "core", "cores"))},

@@ -160,6 +160,7 @@ ProcessEnd RunProcess(const std::vector<std::string>& command, double seconds_ma
     return end;
   }
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& argument : command) {
     arguments.push_back(const_cast<char*>(argument.c_str()));
   }

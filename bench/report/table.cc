@@ -93,7 +93,7 @@ std::vector<std::string> TableHead(bool timed) {
                                    "best peer / granary",
                                    reference + " / granary"};
   if (timed) {
-    head.push_back("spread");
+    head.emplace_back("spread");
   }
   return head;
 }
