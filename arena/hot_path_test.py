@@ -21,7 +21,7 @@ PROMISES = {
     "HotAllocate40": (9, 1, 1),
     "HotAllocate40By8": (9, 1, 1),
     "HotAllocateBytes40": (9, 1, 1),
-    "HotAllocate": (14, 1, 3),
+    "HotAllocate": (15, 1, 3),
     "HotAllocateBy8": (12, 1, 1),
     "HotAllocateBytes": (9, 1, 1),
     "HotReset": (10, 4, 1),

@@ -32,9 +32,15 @@ void* LargeObjects::TryAllocate(MemoryResource& upstream, size_t bytes, size_t a
 
   Header* header = TakeIdle(block_bytes);
   if (header == nullptr) {
+    void* block = upstream.TryAllocate(block_bytes, MemoryResource::kChainAlignment);
     const size_t idle = idle_bytes();
-    if (idle != 0) TrimIdle(upstream, idle > block_bytes ? idle - block_bytes : 0, stale);
-    void* const block = upstream.TryAllocate(block_bytes, MemoryResource::kChainAlignment);
+    if (block != nullptr) {
+      TrimIdle(upstream, idle > block_bytes ? idle - block_bytes : 0, stale);
+    } else if (idle != 0) {
+      // Upstream is at its limit, perhaps for what lies idle here.
+      TrimIdle(upstream, 0, stale);
+      block = upstream.TryAllocate(block_bytes, MemoryResource::kChainAlignment);
+    }
     if (block == nullptr) return nullptr;
     header = new (block) Header;
     header->bytes = block_bytes;
@@ -71,7 +77,7 @@ LargeObjects::Header* LargeObjects::TakeIdle(size_t bytes) noexcept {
   if (idle_bytes() == 0) return nullptr;
   SortIdle();
   const auto it = sorted_.lower_bound(bytes);
-  if (it == sorted_.end() || it->bytes / 2 > bytes) return nullptr;
+  if (it == sorted_.end()) return nullptr;
   Header& header = *it;
   sorted_.erase(it);
   sorted_bytes_ -= header.bytes;

@@ -28,11 +28,12 @@ class LargeObjects {
   // Bytes of a large object's block that are not the object's.
   static constexpr size_t kHeaderBytes = 48;
 
-  // Memory for `bytes`, which the caller has rounded as it wants it, or nullptr. An idle block of
-  // up to twice the size is taken first; if there is none, idle blocks of together at least the new
-  // one's size are given back before upstream is asked, so that the memory held does not drift up.
-  // `fresh` is called with the payload of a block that comes from upstream, `stale` with one that
-  // goes.
+  // Memory for `bytes`, which the caller has rounded as it wants it, or nullptr. The smallest idle
+  // block that is large enough is taken first. Where there is none, all idle blocks are smaller
+  // than the new one: after upstream has given it, as many of their bytes go back as it has, so
+  // that what is held does not drift up, and uses of the same sizes come to be served without
+  // upstream. If upstream refuses, all idle blocks go back before it is asked once more. `fresh` is
+  // called with the payload of a block that comes from upstream, `stale` with one that goes.
   void* TryAllocate(MemoryResource& upstream, size_t bytes, size_t alignment, BlockHook fresh,
                     BlockHook stale) noexcept;
 
