@@ -306,20 +306,35 @@ class ArenaMark {
 
 // --- Implementation -----------------------------------------------------------------------------
 
+namespace arena_internal {
+
+// Braces where parentheses do not do: clang learned to fill an aggregate from parentheses in its
+// 16th version only.
+template <class T, class... Arguments>
+T* ConstructAt(void* memory, Arguments&&... arguments) {
+  if constexpr (std::is_constructible_v<T, Arguments...>) {
+    return ::new (memory) T(std::forward<Arguments>(arguments)...);
+  } else {
+    return ::new (memory) T{std::forward<Arguments>(arguments)...};
+  }
+}
+
+}  // namespace arena_internal
+
 template <class T, class... Arguments>
 T* Arena::TryCreate(Arguments&&... arguments) {
   if constexpr (std::is_trivially_destructible_v<T>) {
     void* const memory = TryAllocate(sizeof(T), alignof(T));
     if (memory == nullptr) [[unlikely]]
       return nullptr;
-    return ::new (memory) T(std::forward<Arguments>(arguments)...);
+    return arena_internal::ConstructAt<T>(memory, std::forward<Arguments>(arguments)...);
   } else {
     constexpr size_t kCleanupOffset = AlignUp(sizeof(T), alignof(Cleanup));
     constexpr size_t kAlignment = alignof(T) > alignof(Cleanup) ? alignof(T) : alignof(Cleanup);
     void* const memory = TryAllocate(kCleanupOffset + sizeof(Cleanup), kAlignment);
     if (memory == nullptr) [[unlikely]]
       return nullptr;
-    T* const object = ::new (memory) T(std::forward<Arguments>(arguments)...);
+    T* const object = arena_internal::ConstructAt<T>(memory, std::forward<Arguments>(arguments)...);
     Register(
         ::new (static_cast<std::byte*>(memory) + kCleanupOffset) Cleanup,
         [](void* p) { static_cast<T*>(p)->~T(); }, object);

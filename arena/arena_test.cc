@@ -476,17 +476,18 @@ TEST(ArenaTest, RewindsToBeforeTheFirstBlock) {
 TEST(ArenaTest, ScopesNestTenThousandDeep) {
   Upstream upstream;
   Arena arena(Options(upstream));
-  const auto descend = [&arena](auto&& self, int depth) -> void {
-    if (depth == 0) return;
-    const size_t asked = arena.Stats().asked_bytes;
-    {
-      const ArenaScope scope(arena);
-      ASSERT_NE(arena.TryAllocate(48, 8), nullptr);
-      self(self, depth - 1);
-    }
-    ASSERT_EQ(arena.Stats().asked_bytes, asked);
-  };
-  descend(descend, 10'000);
+  std::vector<std::unique_ptr<ArenaScope>> scopes;
+  std::vector<size_t> asked;
+  for (int depth = 0; depth < 10'000; ++depth) {
+    asked.push_back(arena.Stats().asked_bytes);
+    scopes.push_back(std::make_unique<ArenaScope>(arena));
+    ASSERT_NE(arena.TryAllocate(48, 8), nullptr);
+  }
+  while (!scopes.empty()) {
+    scopes.pop_back();
+    ASSERT_EQ(arena.Stats().asked_bytes, asked.back());
+    asked.pop_back();
+  }
 }
 
 TEST(ArenaTest, UsesTheBlockThatTheCallerGaveFirst) {
