@@ -23,6 +23,11 @@ size_t PayloadBytes(const BlockLink* block) noexcept {
   return block->bytes - Arena::kBlockHeaderBytes;
 }
 
+// Of sizes that differ a little, one block serves all.
+size_t LargeBytes(size_t bytes, size_t alignment) noexcept {
+  return alignment == 1 ? bytes : AlignUp(bytes, alignof(BlockLink));
+}
+
 }  // namespace
 
 // --- Beginning and end
@@ -94,21 +99,19 @@ void* Arena::AllocateChecked(size_t bytes, size_t alignment) noexcept {
 
 void* Arena::AllocateUnchecked(size_t bytes, size_t alignment) noexcept {
   if (bytes > size_t{PTRDIFF_MAX} - kMaxAlignment) return nullptr;
-  const size_t rounded = alignment == 1 ? bytes : AlignUp(bytes, Cursor::Granule(alignment));
-  if (void* const p = TryCursor(rounded, alignment)) return p;
+  if (void* const p = TryCursor(bytes, alignment)) return p;
 
   // A payload is aligned to kDefaultAlignment: what a larger alignment may skip has to fit as well.
-  const size_t needed =
-      rounded + (alignment > kDefaultAlignment ? alignment - kDefaultAlignment : 0);
+  const size_t needed = bytes + (alignment > kDefaultAlignment ? alignment - kDefaultAlignment : 0);
   const size_t next_payload = NextPayloadBytes();
   const size_t room = Headroom();
   const bool used_up = place_.block == nullptr || room <= PayloadBytes(place_.block) / 32;
   const bool is_large = needed > next_payload / 8 && !(used_up && needed <= next_payload);
   if (!is_large) {
     if (!EnterNextBlock(needed)) return nullptr;
-    return TryCursor(rounded, alignment);
+    return TryCursor(bytes, alignment);
   }
-  void* const p = large_.TryAllocate(*upstream_, rounded, alignment,
+  void* const p = large_.TryAllocate(*upstream_, LargeBytes(bytes, alignment), alignment,
                                      checked_ ? &ArenaChecker::Fresh : nullptr, StaleHook());
   if (p == nullptr) return nullptr;
   place_.large = large_.position();
@@ -116,20 +119,11 @@ void* Arena::AllocateUnchecked(size_t bytes, size_t alignment) noexcept {
   return p;
 }
 
-// The current block, with every case that the inlined paths leave out.
-void* Arena::TryCursor(size_t rounded, size_t alignment) noexcept {
-  Cursor& free = RealCursor();
-  const size_t room = free.room();
-  if (alignment == 1) {
-    if (rounded > room) return nullptr;
-    return free.high -= rounded;
-  }
-  const uintptr_t low = reinterpret_cast<uintptr_t>(free.low);
-  const size_t padding = AlignUp(low, alignment) - low;
-  if (padding > room || rounded > room - padding) return nullptr;
-  std::byte* const p = free.low + padding;
-  free.low = p + rounded;
-  return p;
+// The current block, with the alignments that the inlined paths leave out.
+void* Arena::TryCursor(size_t bytes, size_t alignment) noexcept {
+  constexpr auto kRefused = [] { return nullptr; };
+  return alignment == 1 ? RealCursor().TakeBytes(bytes, kRefused)
+                        : RealCursor().TakeAligned(bytes, alignment, kRefused);
 }
 
 size_t Arena::NextPayloadBytes() const noexcept {
@@ -189,20 +183,18 @@ bool Arena::ResizeUnchecked(void* p, size_t old_bytes, size_t new_bytes,
                             size_t alignment) noexcept {
   // A byte string has the block's used end behind it, never free room.
   if (alignment == 1) return new_bytes == old_bytes;
-  const size_t old_rounded = AlignUp(old_bytes, Cursor::Granule(alignment));
-  const size_t new_rounded = AlignUp(new_bytes, Cursor::Granule(alignment));
-  if (old_rounded == new_rounded || ResizeAtCursor(p, old_rounded, new_rounded)) return true;
-  if (!large_.TryResizeNewest(*upstream_, p, new_rounded)) return false;
+  if (old_bytes == new_bytes || ResizeAtCursor(p, old_bytes, new_bytes)) return true;
+  if (!large_.TryResizeNewest(*upstream_, p, LargeBytes(new_bytes, alignment))) return false;
   place_.large = large_.position();
   return true;
 }
 
-bool Arena::ResizeAtCursor(void* p, size_t old_rounded, size_t new_rounded) noexcept {
+bool Arena::ResizeAtCursor(void* p, size_t old_bytes, size_t new_bytes) noexcept {
   Cursor& free = RealCursor();
-  std::byte* const begin = static_cast<std::byte*>(p);
-  if (place_.block == nullptr || begin + old_rounded != free.low) return false;
-  if (new_rounded > static_cast<size_t>(free.high - begin)) return false;
-  free.low = begin + new_rounded;
+  const auto begin = reinterpret_cast<uintptr_t>(p);
+  if (place_.block == nullptr || begin + old_bytes != free.last + 1) return false;
+  if (new_bytes > free.high - begin) return false;
+  free.last = begin + new_bytes - 1;
   return true;
 }
 
@@ -299,7 +291,7 @@ void Arena::FirstBlockChanged() noexcept {
 
 Arena::Cursor Arena::WholeOf(BlockLink* block) noexcept {
   if (block == nullptr) return {};
-  return {Payload(block), Payload(block) + PayloadBytes(block)};
+  return Cursor::Over(Payload(block), PayloadBytes(block));
 }
 
 void Arena::AppendBlocks(const BlockChain& chain) noexcept {

@@ -335,13 +335,47 @@ TEST(ArenaTest, ExtendsAndShrinksTheNewestAllocation) {
   EXPECT_FALSE(arena.ShrinkLast(p, 24, 100, 8)) << "shrinking does not grow";
 }
 
-TEST(ArenaTest, ExtendsIntoThePaddingOfAnyAllocation) {
+TEST(ArenaTest, NoSizeIsRounded) {
   Upstream upstream;
   Arena arena(Options(upstream));
-  void* const p = arena.TryAllocate(17, 8);
-  (void)arena.TryAllocate(8, 8);
-  EXPECT_TRUE(arena.TryExtend(p, 17, 24, 8));
-  EXPECT_FALSE(arena.TryExtend(p, 17, 25, 8));
+  auto* const p = static_cast<char*>(arena.TryAllocate(17, 16));
+  EXPECT_EQ(arena.TryAllocate(2, 2), p + 18);
+  EXPECT_EQ(arena.TryAllocate(4, 4), p + 20);
+  EXPECT_EQ(arena.TryAllocate(8, 8), p + 24);
+  EXPECT_EQ(arena.TryAllocate(1, 64), p + 64 - reinterpret_cast<uintptr_t>(p) % 64);
+  EXPECT_FALSE(arena.TryExtend(p, 17, 18, 16)) << "into the padding of an older allocation";
+}
+
+// Each end may take the very last byte, and no more.
+TEST(ArenaTest, BothEndsMeetWithoutAByteBetweenThem) {
+  Upstream upstream;
+  for (const size_t left : {size_t{1}, size_t{7}, size_t{40}}) {
+    size_t variable = left;
+    asm("" : "+r"(variable));
+    for (int kind = 0; kind < 4; ++kind) {
+      Arena arena(Options(upstream));
+      ASSERT_NE(arena.TryAllocate(8, 8), nullptr);
+      ASSERT_NE(arena.TryAllocateBytes(arena.Headroom() - left), nullptr);
+      const auto take = [&](size_t bytes) {
+        switch (kind) {
+          case 0:
+            return arena.TryAllocate(bytes, 8);
+          case 1:
+            return arena.TryAllocateBytes(bytes);
+          case 2:
+            return arena.allocate(bytes, 1);
+          default:
+            return static_cast<std::pmr::memory_resource&>(arena).allocate(bytes, 4);
+        }
+      };
+      const size_t held = arena.Stats().held_bytes;
+      ASSERT_NE(take(variable), nullptr);
+      EXPECT_EQ(arena.Headroom(), 0u) << left << " bytes left, kind " << kind;
+      EXPECT_EQ(arena.Stats().held_bytes, held);
+      ASSERT_NE(take(1), nullptr);
+      EXPECT_GT(arena.Stats().held_bytes, held);
+    }
+  }
 }
 
 // Writes its number down when it is destroyed.

@@ -19,12 +19,12 @@ MEMCHECK_HEADER = "/usr/include/valgrind/memcheck.h"
 
 # Function: with the `ret`, at most so many instructions, stores and conditional branches.
 PROMISES = {
-    "HotAllocate40": (9, 1, 1),
-    "HotAllocate40By8": (9, 1, 1),
-    "HotAllocateBytes40": (9, 1, 1),
-    "HotAllocate": (16, 1, 3),
-    "HotAllocateBy8": (12, 1, 1),
-    "HotAllocateBytes": (9, 1, 1),
+    "HotAllocate40": (8, 1, 1),
+    "HotAllocate40By8": (8, 1, 1),
+    "HotAllocateBytes40": (6, 1, 1),
+    "HotAllocate": (12, 1, 3),
+    "HotAllocateBy8": (12, 1, 3),
+    "HotAllocateBytes": (9, 1, 3),
     "HotReset": (10, 4, 1),
 }
 

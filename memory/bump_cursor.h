@@ -1,14 +1,18 @@
 // BumpCursor: the free part of a block, from which memory is cut at both ends.
 //
 // The two words that bump allocation is about, and the few instructions that it takes. Aligned
-// requests move `low` up, byte strings move `high` down. A MemoryResource carries one, so that an
+// requests move `last` up, byte strings move `high` down. A MemoryResource carries one, so that an
 // allocation through the std::pmr interface is served after a single virtual call; it is empty in
 // resources that do not bump.
 //
+// The low end is kept as the address of its last used byte, not of its first free one: setting the
+// low bits of that gives the byte before the next aligned address, whatever the alignment, in one
+// instruction, and adding the size gives the new last byte. So sizes are not rounded, and each
+// cursor depends on the one before through an `or` and an `add` alone.
+//
 // Each function returns the memory, or what `refused()` returns, and then has changed nothing. It
-// refuses what does not fit, and for the caller's slow path to judge also: a size of zero, a size
-// that overflows when it is rounded up, and sizes and alignments beyond the k...Max below. None of
-// them takes a branch more for that: `bytes - 1` makes a size of zero the largest of all.
+// refuses what does not fit, sizes whose end would overflow, and, for the caller's slow path to
+// judge, a size of zero and an alignment that is no power of two or over kAlignmentMax.
 #ifndef GRANARY_MEMORY_BUMP_CURSOR_H_
 #define GRANARY_MEMORY_BUMP_CURSOR_H_
 
@@ -27,106 +31,78 @@ constexpr size_t AlignUp(size_t n, size_t alignment) noexcept {
 }
 
 struct BumpCursor {
-  // Larger requests are refused: the sum of an address and one of these cannot overflow.
-  static constexpr size_t kBytesMax = size_t{1} << 30;
+  // Take() refuses larger alignments.
   static constexpr size_t kAlignmentMax = 4096;
 
-  // A multiple of 8. Both are null where there is no block.
-  std::byte* low = nullptr;
-  std::byte* high = nullptr;
+  // The free bytes are those between the two. Where there is no block they stand as if around one
+  // of no bytes at address 0: everything is refused, without a test for it.
+  uintptr_t last = ~uintptr_t{0};
+  uintptr_t high = 0;
 
-  // What a request of that alignment is rounded up to. Alignment 1 is a byte string and is not
-  // rounded.
-  static constexpr size_t Granule(size_t alignment) noexcept { return alignment < 16 ? 8 : 16; }
-
-  size_t room() const noexcept { return static_cast<size_t>(high - low); }
-
-  // Alignment 8. Of constant size: 9 instructions, 2 loads, 1 store, 1 branch.
-  template <class Refused>
-  [[gnu::always_inline]] void* Take8(size_t bytes, Refused refused) noexcept(noexcept(refused())) {
-    const size_t rounded = AlignUp(bytes, 8);
-    std::byte* const p = low;
-    if (rounded - 1 >= static_cast<size_t>(high - p)) [[unlikely]]
-      return refused();
-    low = p + rounded;
-    return p;
+  static BumpCursor Over(std::byte* begin, size_t bytes) noexcept {
+    const auto address = reinterpret_cast<uintptr_t>(begin);
+    return {address - 1, address + bytes};
   }
 
-  // Alignment 16 and a size that is a constant within (0, kBytesMax]: 8 instructions, 2 loads, 1
-  // store, 1 branch. Aligns the end of the object instead of its beginning, so that one addition
-  // does both.
-  template <class Refused>
-  [[gnu::always_inline]] void* Take16Constant(size_t bytes,
-                                              Refused refused) noexcept(noexcept(refused())) {
-    const size_t rounded = AlignUp(bytes, 16);
-    const uintptr_t next = (reinterpret_cast<uintptr_t>(low) + (rounded + 8)) & ~uintptr_t{15};
-    if (next > reinterpret_cast<uintptr_t>(high)) [[unlikely]]
-      return refused();
-    low = reinterpret_cast<std::byte*>(next);
-    return reinterpret_cast<void*>(next - rounded);
-  }
+  size_t room() const noexcept { return high - last - 1; }
 
-  // Alignment 16. Sizes are rounded to 16, so that in a stream of such requests the first branch
-  // always goes one way and each cursor depends on the one before through a single addition.
-  template <class Refused>
-  [[gnu::always_inline]] void* Take16(size_t bytes, Refused refused) noexcept(noexcept(refused())) {
-    const size_t last = (bytes - 1) | 15;
-    std::byte* p = low;
-    if (reinterpret_cast<uintptr_t>(p) & 8) {
-      // An empty asm keeps this a branch: as arithmetic it would lengthen every request's
-      // dependency.
-      asm("" : "+r"(p));
-      p += 8;
-      if (p > high) return refused();
-    }
-    if (last >= static_cast<size_t>(high - p)) [[unlikely]]
-      return refused();
-    low = p + last + 1;
-    return p;
-  }
-
-  // Any alignment.
+  // `alignment` is any power of two. Size and alignment constant: 8 instructions, 2 loads, 1 store,
+  // 1 branch. The size variable: 12, and two branches more, for zero and for an overflow; each of
+  // them falls through and fuses with the instruction before it, which arithmetic would not.
   template <class Refused>
   [[gnu::always_inline]] void* TakeAligned(size_t bytes, size_t alignment,
                                            Refused refused) noexcept(noexcept(refused())) {
-    const size_t rounded = AlignUp(bytes, Granule(alignment));
-    if (rounded - 1 >= kBytesMax || !IsPowerOfTwo(alignment) || alignment > kAlignmentMax)
-        [[unlikely]] {
+    const uintptr_t before = last | (alignment - 1);
+    if (bytes == 0) [[unlikely]]
+      return refused();
+    uintptr_t end;
+    if (IsSmallConstant(bytes)) {
+      end = before + bytes;
+    } else if (__builtin_add_overflow(before, bytes, &end)) [[unlikely]] {
       return refused();
     }
-    const uintptr_t p = AlignUp(reinterpret_cast<uintptr_t>(low), alignment);
-    if (p + rounded > reinterpret_cast<uintptr_t>(high)) [[unlikely]]
+    if (end >= high) [[unlikely]]
       return refused();
-    low = reinterpret_cast<std::byte*>(p + rounded);
-    return reinterpret_cast<void*>(p);
+    last = end;
+    return reinterpret_cast<void*>(before + 1);
   }
 
-  // A byte string.
+  // A byte string. Of constant size: 6 instructions, 2 loads, 1 store, 1 branch; otherwise 9, and
+  // the same two branches more.
   template <class Refused>
   [[gnu::always_inline]] void* TakeBytes(size_t bytes,
                                          Refused refused) noexcept(noexcept(refused())) {
-    std::byte* const end = high;
-    if (bytes - 1 >= static_cast<size_t>(end - low)) [[unlikely]]
+    if (bytes == 0) [[unlikely]]
       return refused();
-    high = end - bytes;
-    return end - bytes;
+    uintptr_t begin;
+    if (IsSmallConstant(bytes)) {
+      begin = high - bytes;
+    } else if (__builtin_sub_overflow(high, bytes, &begin)) [[unlikely]] {
+      return refused();
+    }
+    if (begin <= last) [[unlikely]]
+      return refused();
+    high = begin;
+    return reinterpret_cast<void*>(begin);
   }
 
   // Whichever of them the alignment calls for, chosen by the compiler where it is a constant.
   template <class Refused>
   [[gnu::always_inline]] void* Take(size_t bytes, size_t alignment,
                                     Refused refused) noexcept(noexcept(refused())) {
-    if (__builtin_constant_p(alignment)) {
-      if (alignment == 1) return TakeBytes(bytes, refused);
-      if (alignment == 2 || alignment == 4 || alignment == 8) return Take8(bytes, refused);
-      if (alignment == 16 && __builtin_constant_p(bytes) && bytes - 1 < kBytesMax) {
-        return Take16Constant(bytes, refused);
-      }
-      if (alignment == 16) return Take16(bytes, refused);
-    } else if (alignment == 1) {
-      return TakeBytes(bytes, refused);
-    }
+    if (alignment == 1) return TakeBytes(bytes, refused);
+    // The bits that an acceptable alignment has in common with its predecessor, and those that the
+    // predecessor has above the largest: none.
+    if (((alignment - 1) & (alignment | ~(kAlignmentMax - 1))) != 0) [[unlikely]]
+      return refused();
     return TakeAligned(bytes, alignment, refused);
+  }
+
+ private:
+  // Sizes that no address can overflow with. Where there is no block, `last` does, and `end` is
+  // still not below `high`.
+  [[gnu::always_inline]] static bool IsSmallConstant(size_t bytes) noexcept {
+    return __builtin_constant_p(bytes) && bytes <= size_t{1} << 30;
   }
 };
 
