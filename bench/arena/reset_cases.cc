@@ -3,8 +3,11 @@
 // Filling costs thousands of times what a good reset costs, and the library would go on until the
 // time that counts is long enough. So its time covers both, and decides how often the round is
 // repeated; the resets alone are timed here, those of four arenas to one reading of the processor's
-// own counter, and published under the name that all other cases publish their rate under. One
-// reset would be below what the counter can tell; more arenas of 100k blocks would need gigabytes.
+// own counter, and published under the name that all other cases publish their rate under. More
+// arenas of 100k blocks would need gigabytes.
+//
+// That counter may advance in steps as long as four resets (10 ns is usual). So every timing begins
+// at a random place within a step, and what counts is the mean: the steps average out.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -15,6 +18,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,7 +33,9 @@ namespace {
 constexpr size_t kBlockBytes = 4096;
 // An eighth of a block: no implementation gives it a block of its own.
 constexpr size_t kObjectBytes = kBlockBytes / 8;
-constexpr int kRounds = 9;
+// Rounds go on until there are as many as are wanted or the time is up; one is always done.
+constexpr size_t kRoundsWanted = 400;
+constexpr std::chrono::milliseconds kRoundsTime(400);
 
 // The time in ticks, read after everything before it has been done and before anything after it
 // begins: otherwise the processor reads it while a few stores are still under way.
@@ -59,21 +65,38 @@ double SecondsPerTick() {
   return seconds_per_tick;
 }
 
-// The ticks that `run` takes, without those that reading them takes.
-template <class Function>
-double TicksOf(const Function& run) {
-  benchmark::DoNotOptimize(Ticks());
-  const uint64_t before = Ticks();
-  const uint64_t start = Ticks();
-  run();
-  const uint64_t end = Ticks();
-  return static_cast<double>(end - start) - static_cast<double>(start - before);
+// Lets a random part of a step of the counter pass.
+void Dither() {
+  static uint32_t random = 1;
+  random = random * 1664525 + 1013904223;
+  for (uint32_t i = random >> 26; i > 0; --i) benchmark::DoNotOptimize(i);
 }
 
-double Median(std::vector<double> values) {
+template <class Function>
+double TicksAround(const Function& run) {
+  Dither();
+  const uint64_t start = Ticks();
+  run();
+  return static_cast<double>(Ticks() - start);
+}
+
+// Without those that were interrupted, or found the caches empty.
+double MeanOfUsual(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+  const double most = *middle * 1.25;
+  std::erase_if(values, [most](double value) { return value > most; });
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+// The ticks that reading them takes.
+double TicksAroundNothing() {
+  static const double ticks = [] {
+    std::vector<double> values(10'000);
+    for (double& value : values) value = TicksAround([] {});
+    return MeanOfUsual(std::move(values));
+  }();
+  return ticks;
 }
 
 // One arena has 400 MB at 100k blocks.
@@ -96,12 +119,15 @@ void Fill(const Subjects<Implementation>& arenas, size_t block_count) {
   }
 }
 
+// A function, so that all resets run the same instructions.
 template <class Implementation>
-[[gnu::noinline]] void Reset(const Subjects<Implementation>& arenas) {
-  for (const auto& arena : arenas) {
-    (*arena).Reset();
-    benchmark::ClobberMemory();
-  }
+[[gnu::noinline]] double TicksOfReset(const Subjects<Implementation>& arenas) {
+  return TicksAround([&arenas] {
+    for (const auto& arena : arenas) {
+      (*arena).Reset();
+      benchmark::ClobberMemory();
+    }
+  });
 }
 
 template <class Implementation>
@@ -113,24 +139,24 @@ void RunReset(benchmark::State& state, size_t block_count) {
   // The first round fetches blocks from malloc and faults their pages in; it is nobody's steady
   // state.
   Fill(arenas, block_count);
-  Reset(arenas);
+  TicksOfReset(arenas);
 
   std::vector<double> rounds;
+  const double ticks_around_nothing = TicksAroundNothing();
   for (auto _ : state) {
-    // Several rounds, so that one that was interrupted tells nothing; but a deep fill may be dear.
-    const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
-    for (int round = 0;
-         round == 0 || (round < kRounds && std::chrono::steady_clock::now() < enough); ++round) {
+    const auto time_up = std::chrono::steady_clock::now() + kRoundsTime;
+    do {
       Fill(arenas, block_count);
       Fill(others, 1);
-      benchmark::DoNotOptimize(TicksOf([&] { Reset(others); }));
-      rounds.push_back(TicksOf([&] { Reset(arenas); }) / static_cast<double>(kArenas));
-    }
+      benchmark::DoNotOptimize(TicksOfReset(others));
+      rounds.push_back(TicksOfReset(arenas));
+    } while (rounds.size() < kRoundsWanted && std::chrono::steady_clock::now() < time_up);
   }
+  const double ticks = MeanOfUsual(std::move(rounds)) - ticks_around_nothing;
   // Nothing is published as faster than a tenth of a nanosecond.
   constexpr double kSecondsMin = 1e-10;
   state.counters["items_per_second"] =
-      1 / std::max(Median(std::move(rounds)) * SecondsPerTick(), kSecondsMin);
+      1 / std::max(ticks / static_cast<double>(kArenas) * SecondsPerTick(), kSecondsMin);
 }
 
 struct Depth {
