@@ -50,6 +50,21 @@ class GranaryArena {
                             .retention = Retention::KeepAll()}};
 };
 
+// For counting: with the first 2 KiB within the object, as RocksDB's arena has them.
+template <size_t kBlockBytes>
+class GranaryInline {
+ public:
+  static constexpr const char* kName = "granary";
+
+  void* Aligned8(size_t bytes) { return arena_.TryAllocate(bytes, 8); }
+  void* Bytes(size_t bytes) { return arena_.TryAllocateBytes(bytes); }
+
+ private:
+  alignas(16) std::array<std::byte, 2048> first_block_;
+  Arena arena_{first_block_,
+               ArenaOptions{.first_block_bytes = kBlockBytes, .max_block_bytes = kBlockBytes}};
+};
+
 // A new arena each time, with the 2 KiB inside it that RocksDB's arena has.
 template <size_t kBlockBytes>
 class GranaryFresh {

@@ -56,7 +56,7 @@ using SweepImplementations =
     Implementations<GranaryArena, RocksdbArena, LlvmArena, PmrArena, Malloc, Raw>;
 using ResetImplementations = Implementations<GranaryArena, RocksdbArena, LlvmArena, PmrArena>;
 using SpaceImplementations =
-    Implementations<GranaryArena, RocksdbArena, LeveldbArena, LlvmArena, ProtobufArena, PmrArena>;
+    Implementations<GranaryInline, RocksdbArena, LeveldbArena, LlvmArena, ProtobufArena, PmrArena>;
 using ContainerImplementations = Implementations<GranaryArena, PmrArena, NewDelete>;
 using QueryImplementations =
     Implementations<GranaryArena, GranaryFresh, RocksdbArena, LlvmArena, ProtobufArena, PmrArena,
