@@ -47,6 +47,9 @@ Arena::Arena(const ArenaOptions& options) noexcept
   if (const auto valid = options.Validate(); !valid) {
     AbortOnMisuse("arena: %s", valid.error().message.c_str());
   }
+  if (const size_t block_bytes = upstream_->block_bytes(); block_bytes != 0) {
+    first_block_bytes_ = max_block_bytes_ = block_bytes - kBlockHeaderBytes;
+  }
 }
 
 Arena::Arena(std::span<std::byte> first_block, const ArenaOptions& options) noexcept

@@ -55,7 +55,8 @@ enum class Checks : uint8_t {
 
 struct ArenaOptions {
   // Usable bytes of the first block; later blocks double what is held until they reach the maximum.
-  // 256 B <= first_block_bytes <= max_block_bytes <= 1 GiB.
+  // 256 B <= first_block_bytes <= max_block_bytes <= 1 GiB. On an upstream that has blocks of one
+  // size (MemoryResource::block_bytes) every block is one of those, its header included.
   size_t first_block_bytes = 4096;
   size_t max_block_bytes = size_t{1} << 20;
   // What Reset() keeps.
@@ -73,8 +74,8 @@ struct ArenaOptions {
 
 // An arena's figures of this moment, in bytes unless they say count.
 struct ArenaStats {
-  // Handed out. The inlined path counts nothing, so this is read off the cursors and includes what
-  // they skip: each aligned request rounded up to 8 (16 from an alignment of 16 up) and padding.
+  // Handed out. The inlined path counts nothing, so this is read off the cursors and includes the
+  // padding that they skip.
   size_t asked_bytes = 0;
   // asked_bytes, the headers of blocks in use, and lost_to_tails_bytes.
   size_t used_bytes = 0;

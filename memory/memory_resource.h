@@ -112,6 +112,10 @@ class MemoryResource : public std::pmr::memory_resource {
   // does it in one splice; the default deallocates one block after the other.
   virtual void ReleaseChain(const BlockChain& chain) noexcept;
 
+  // The size of every block, if this resource has blocks of one size and refuses what is larger (a
+  // page pool); otherwise 0. Who stands on it makes its own blocks of that size.
+  virtual size_t block_bytes() const noexcept { return 0; }
+
   // Throws what a refused allocate() throws. A resource under a limit overrides it to throw
   // BudgetExceeded; one that stands on another resource passes the call on, so that the exception
   // names the limit that was met.

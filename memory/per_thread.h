@@ -3,7 +3,8 @@
 // A pool has a magazine for every thread that uses it, a concurrent arena a lane. Each owns a
 // PerThread, which finds the calling thread's value in a few instructions: a thread has a small
 // table, direct-mapped by owner, and an entry counts only if it bears the owner's id. Ids are never
-// used twice, so that what a thread remembers of an owner that is gone is never taken for another's.
+// used twice, so that what a thread remembers of an owner that is gone is never taken for
+// another's.
 //
 //   class Pool : PerThread::Owner {
 //     void OnThreadExit(void* magazine) noexcept override;

@@ -1,0 +1,228 @@
+#include "pool/local_page_pool.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "memory/misuse.h"
+
+namespace granary {
+
+Expected<std::unique_ptr<LocalPagePool>> LocalPagePool::Create(const PagePoolOptions& options) {
+  auto slab = PageSlab::Create(options);
+  if (!slab) return tl::unexpected(std::move(slab.error()));
+  return std::unique_ptr<LocalPagePool>(new LocalPagePool(options, std::move(*slab)));
+}
+
+LocalPagePool::LocalPagePool(const PagePoolOptions& options, PageSlab slab) noexcept
+    : end_(static_cast<PageIndex>(options.max_pages)),
+      slab_(std::move(slab)),
+      trims_(options.huge_pages != HugePages::kRequire) {}
+
+// --- Pages --------------------------------------------------------------------------------------
+
+PageIndex LocalPagePool::TakeElsewhere() noexcept {
+  if (released_ != kNoPage) {
+    // One page of a released chain; the rest of it stays.
+    const PageIndex first = released_;
+    const auto* const block = reinterpret_cast<const BlockLink*>(At(first));
+    const BlockLink* const next = block->next;
+    if (next == nullptr) {
+      released_ = LinkOf(first);
+    } else {
+      released_ = IndexOf(next);
+      SetLink(released_, LinkOf(first));
+    }
+    --released_count_;
+    return TakeBack(At(first), PageState::kFree, {});
+  }
+  if (cold_ != kNoPage) {
+    --cold_count_;
+    return std::exchange(cold_, LinkOf(cold_));
+  }
+  return next_ < end_ ? next_++ : kNoPage;
+}
+
+size_t LocalPagePool::AllocateBatch(std::span<std::byte*> out, CallSite site) noexcept {
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = Allocate(site);
+    if (out[i] == nullptr) return i;
+  }
+  return out.size();
+}
+
+void LocalPagePool::DeallocateBatch(std::span<std::byte* const> pages, CallSite site) noexcept {
+  for (std::byte* const page : pages) Deallocate(page, site);
+}
+
+// --- Many at once -------------------------------------------------------------------------------
+
+LocalPagePool::Chain LocalPagePool::AllocateChain(size_t count, CallSite site) noexcept {
+  Chain chain(this);
+  while (chain.size() < count) {
+    std::byte* const page = Allocate(site);
+    if (page == nullptr) {
+      chain.Release();
+      break;
+    }
+    chain.Append(page, site);
+  }
+  return chain;
+}
+
+Expected<LocalPagePool::Chain> LocalPagePool::Reserve(size_t count, CallSite site) {
+  Chain chain = AllocateChain(count, site);
+  if (chain.size() == count) return chain;
+  return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,
+                              .message = "pool '" + std::string(name()) + "' has no " +
+                                         std::to_string(count) + " free pages of its " +
+                                         std::to_string(Stats().max_pages),
+                              .where = "LocalPagePool::Reserve"});
+}
+
+void LocalPagePool::ReleaseChain(PageIndex first, PageIndex last, size_t count) noexcept {
+  SetLink(last, free_);
+  free_ = first;
+  free_count_ += count;
+}
+
+void LocalPagePool::ReleaseBlocks(const BlockChain& blocks) noexcept {
+  if (blocks.count == 0) return;
+  blocks.last->next = nullptr;
+  const PageIndex first = IndexOf(blocks.first);
+  if (!Owns(blocks.first) || At(first) != reinterpret_cast<std::byte*>(blocks.first)) {
+    AbortOnMisuse("pool '%s': release of a chain at %p, which is none of its pages", name(),
+                  static_cast<const void*>(blocks.first));
+  }
+  SetLink(first, released_);
+  released_ = first;
+  released_count_ += blocks.count;
+}
+
+// --- Memory -------------------------------------------------------------------------------------
+
+// Brings released chains into the list of free pages.
+void LocalPagePool::UnpackReleased() noexcept {
+  while (released_ != kNoPage) {
+    const PageIndex index = TakeElsewhere();
+    SetLink(index, free_);
+    free_ = index;
+    ++free_count_;
+    MarkFree(At(index), page_bytes());
+  }
+}
+
+size_t LocalPagePool::Trim(size_t keep_pages) noexcept {
+  if (!trims_) return 0;
+  UnpackReleased();
+  for (PageIndex index = free_; free_count_ > 0; --free_count_) {
+    slab_.state(index) = PageState::kTrimmed;
+    if (free_count_ > 1) index = LinkOf(index);
+  }
+  // In the order of their addresses, from the end on, so that the first is the next to go.
+  free_ = cold_ = kNoPage;
+  cold_count_ = 0;
+  size_t trimmed = 0;
+  for (PageIndex index = 0; index < next_; ++index) {
+    trimmed += slab_.state(index) == PageState::kTrimmed;
+  }
+  const size_t kept = std::min(keep_pages, trimmed);
+  size_t to_skip = trimmed - kept;
+  for (PageIndex index = next_; index > 0; --index) {
+    PageState& state = slab_.state(index - 1);
+    if (state == PageState::kTrimmed && to_skip == 0) {
+      state = PageState::kFree;
+      SetLink(index - 1, free_);
+      free_ = index - 1;
+      ++free_count_;
+    } else if (state == PageState::kTrimmed || state == PageState::kCold) {
+      to_skip -= state == PageState::kTrimmed;
+      SetLink(index - 1, cold_);
+      cold_ = index - 1;
+      ++cold_count_;
+    }
+  }
+  return DecommitTrimmed(PageState::kCold);
+}
+
+// Gives back the memory of the kTrimmed pages, and leaves them in the state `next`.
+size_t LocalPagePool::DecommitTrimmed(PageState next) noexcept {
+  size_t bytes = 0;
+  for (PageIndex index = 0; index < next_;) {
+    const PageIndex begin = index;
+    while (index < next_ && slab_.state(index) == PageState::kTrimmed) ++index;
+    if (begin < index) {
+      bytes += slab_.Decommit(begin, index,
+                              [&](PageIndex i) { return slab_.state(i) == PageState::kCold; });
+      for (PageIndex i = begin; i < index; ++i) slab_.state(i) = next;
+    } else {
+      ++index;
+    }
+  }
+  return bytes;
+}
+
+Expected<void> LocalPagePool::Resize(size_t max_pages) {
+  const size_t now = end_ - retired_count_;
+  if (max_pages == 0 || max_pages > slab_.page_count()) {
+    return tl::unexpected(Error{.code = ErrorCode::kInvalidArgument,
+                                .message = "a cap of " + std::to_string(max_pages) +
+                                           " pages for pool '" + name() + "', which has " +
+                                           std::to_string(slab_.page_count()) + " reserved",
+                                .where = "LocalPagePool::Resize"});
+  }
+  UnpackReleased();
+  if (max_pages < now) {
+    size_t fewer = now - max_pages;
+    const size_t free = free_count_ + cold_count_ + (end_ - next_);
+    if (free < fewer) {
+      return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,
+                                  .message = "pool '" + std::string(name()) +
+                                             "' cannot do without " + std::to_string(fewer) +
+                                             " pages: only " + std::to_string(free) + " are free",
+                                  .where = "LocalPagePool::Resize"});
+    }
+    const size_t from_end = std::min<size_t>(fewer, end_ - next_);
+    end_ -= static_cast<PageIndex>(from_end);
+    fewer -= from_end;
+    retired_count_ += fewer;
+    for (; fewer > 0; --fewer) {
+      PageIndex index;
+      if (cold_count_ > 0) {
+        index = TakeElsewhere();
+      } else {
+        index = std::exchange(free_, LinkOf(free_));
+        --free_count_;
+      }
+      slab_.state(index) = PageState::kTrimmed;
+    }
+    DecommitTrimmed(PageState::kRetired);
+    return {};
+  }
+  size_t more = max_pages - now;
+  for (PageIndex index = 0; index < next_ && retired_count_ > 0 && more > 0; ++index) {
+    if (slab_.state(index) != PageState::kRetired) continue;
+    slab_.state(index) = PageState::kCold;
+    SetLink(index, cold_);
+    cold_ = index;
+    ++cold_count_;
+    --retired_count_;
+    --more;
+  }
+  end_ += static_cast<PageIndex>(more);
+  return {};
+}
+
+PagePoolStats LocalPagePool::Stats() const noexcept {
+  PagePoolStats stats;
+  stats.max_pages = end_ - retired_count_;
+  stats.free_pages = free_count_ + released_count_;
+  stats.cold_pages = cold_count_;
+  stats.untouched_pages = end_ - next_;
+  stats.touched_pages_max = next_;
+  stats.live_pages =
+      stats.max_pages - stats.free_pages - stats.cold_pages - stats.untouched_pages;
+  return stats;
+}
+
+}  // namespace granary

@@ -1,0 +1,128 @@
+// PageSlab: the pages of a pool in one reserved range, and what is known of each beside it.
+//
+// A page's state (one byte) and the link to the next page of its list (four) stand in arrays of
+// their own, never in the page: a free page is not touched, and may have no memory at all. Neither
+// array is touched before its pages are. The slab hands nothing out; the pools do.
+//
+// The state is what catches misuse in every build: a page is freed only if it is allocated. Only
+// two frees of one page by two threads in the very same moment can both pass.
+#ifndef GRANARY_POOL_PAGE_SLAB_H_
+#define GRANARY_POOL_PAGE_SLAB_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "memory/error.h"
+#include "memory/system_memory.h"
+#include "pool/call_site.h"
+#include "pool/page_pool_options.h"
+
+namespace granary {
+
+enum class PageState : uint8_t {
+  kUntouched,  // Never handed out.
+  kFree,       // In a free list or a magazine; its memory is there.
+  kTrimmed,    // In no list; its memory is about to be given back.
+  kCold,       // In a free list; its memory was given back.
+  kRetired,    // Taken out of circulation by a smaller cap.
+  kAllocated,  // In the hands of a caller.
+  kChained,    // Part of a PageChain or a PageReservation, or of one that was released.
+};
+
+class PageSlab {
+ public:
+  static Expected<PageSlab> Create(const PagePoolOptions& options);
+
+  PageSlab(PageSlab&&) noexcept = default;
+  PageSlab& operator=(PageSlab&&) noexcept = default;
+
+  size_t page_bytes() const noexcept { return size_t{1} << page_shift_; }
+  // How many there is room for.
+  size_t page_count() const noexcept { return page_count_; }
+  const char* name() const noexcept { return name_; }
+
+  std::byte* At(PageIndex index) const noexcept {
+    return base_ + (static_cast<size_t>(index) << page_shift_);
+  }
+  // Of a pointer anywhere into a page.
+  PageIndex IndexOf(const void* p) const noexcept {
+    return static_cast<PageIndex>(OffsetOf(p) >> page_shift_);
+  }
+  bool Owns(const void* p) const noexcept { return OffsetOf(p) >> page_shift_ < page_count_; }
+
+  // The index of a page that is freed now. Aborts with a report unless it is the first byte of a
+  // page in the state `expected`.
+  template <class LoadState>
+  [[gnu::always_inline]] PageIndex IndexToFree(const std::byte* page, PageState expected,
+                                               const CallSite& site, LoadState load) const noexcept {
+    const size_t offset = OffsetOf(page);
+    const size_t index = offset >> page_shift_;
+    if (index >= page_count_ || (offset & (page_bytes() - 1)) != 0 ||
+        load(states_[index]) != expected) [[unlikely]] {
+      ReportBadFree(page, expected, site);
+    }
+    return static_cast<PageIndex>(index);
+  }
+
+  // The arrays. A pool of many threads goes through std::atomic_ref.
+  PageState& state(PageIndex index) const noexcept { return states_[index]; }
+  PageIndex& link(PageIndex index) const noexcept { return links_[index]; }
+
+  // What a report will name. Cost: nothing unless sites are recorded.
+  [[gnu::always_inline]] void RecordAllocation(PageIndex index, const CallSite& site) const noexcept {
+    if (sites_ != nullptr) sites_[index].allocated = site;
+  }
+  [[gnu::always_inline]] void RecordFree(PageIndex index, const CallSite& site) const noexcept {
+    if (sites_ != nullptr) sites_[index].freed = site;
+  }
+
+  // Gives the memory of the pages [begin, end) back to the system; returns how many bytes that
+  // were. Where several pages share one of the system's, that goes back if `is_cold(index)` says
+  // that its others have no memory any more.
+  template <class IsCold>
+  size_t Decommit(PageIndex begin, PageIndex end, const IsCold& is_cold) noexcept {
+    const size_t mask = std::max<size_t>(1, pages_.page_bytes() >> page_shift_) - 1;
+    while ((begin & mask) != 0 && is_cold(begin - 1)) --begin;
+    while ((end & mask) != 0 && end < page_count_ && is_cold(end)) ++end;
+    return DecommitRange(begin, end);
+  }
+
+  // What the pages and the arrays have in physical memory, in bytes.
+  Expected<size_t> ResidentPageBytes() const { return pages_.ResidentBytes(); }
+  Expected<size_t> ResidentMetadataBytes() const { return metadata_.ResidentBytes(); }
+  // What the arrays take for each page once they are touched.
+  size_t metadata_bytes_per_page() const noexcept {
+    return sizeof(PageState) + sizeof(PageIndex) + (sites_ != nullptr ? sizeof(Sites) : 0);
+  }
+
+ private:
+  struct Sites {
+    CallSite allocated;
+    CallSite freed;
+  };
+
+  PageSlab() noexcept = default;
+
+  size_t OffsetOf(const void* p) const noexcept {
+    return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base_);
+  }
+  size_t DecommitRange(PageIndex begin, PageIndex end) noexcept;
+  [[noreturn, gnu::cold, gnu::noinline]] void ReportBadFree(const std::byte* page,
+                                                            PageState expected,
+                                                            const CallSite& site) const noexcept;
+
+  std::byte* base_ = nullptr;
+  unsigned page_shift_ = 0;
+  size_t page_count_ = 0;
+  PageState* states_ = nullptr;
+  PageIndex* links_ = nullptr;
+  Sites* sites_ = nullptr;
+  const char* name_ = "";
+  SystemMemory pages_;
+  SystemMemory metadata_;
+};
+
+}  // namespace granary
+
+#endif  // GRANARY_POOL_PAGE_SLAB_H_
