@@ -30,9 +30,7 @@ namespace granary {
 template <template <class> class Atomic = std::atomic>
 class IndexStack {
  public:
-  bool empty() const noexcept {
-    return TopOf(head_.load(std::memory_order_relaxed)) == kNoPage;
-  }
+  bool empty() const noexcept { return TopOf(head_.load(std::memory_order_relaxed)) == kNoPage; }
 
   // Puts the chain from `first` to `last` on top, in its order. Lock-free.
   template <class Links>

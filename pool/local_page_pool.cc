@@ -19,14 +19,18 @@ LocalPagePool::LocalPagePool(const PagePoolOptions& options, PageSlab slab) noex
       slab_(std::move(slab)),
       trims_(options.huge_pages != HugePages::kRequire) {}
 
+LocalPagePool::~LocalPagePool() {
+  // The addresses may be another mapping's next.
+  MarkReadable(slab_.At(0), next_ * page_bytes());
+}
+
 // --- Pages --------------------------------------------------------------------------------------
 
 PageIndex LocalPagePool::TakeElsewhere() noexcept {
   if (released_ != kNoPage) {
     // One page of a released chain; the rest of it stays.
-    const PageIndex first = released_;
-    const auto* const block = reinterpret_cast<const BlockLink*>(At(first));
-    const BlockLink* const next = block->next;
+    const PageIndex first = TakeBack(At(released_), PageState::kFree, {});
+    const BlockLink* const next = reinterpret_cast<const BlockLink*>(At(first))->next;
     if (next == nullptr) {
       released_ = LinkOf(first);
     } else {
@@ -34,7 +38,7 @@ PageIndex LocalPagePool::TakeElsewhere() noexcept {
       SetLink(released_, LinkOf(first));
     }
     --released_count_;
-    return TakeBack(At(first), PageState::kFree, {});
+    return first;
   }
   if (cold_ != kNoPage) {
     --cold_count_;
@@ -220,8 +224,7 @@ PagePoolStats LocalPagePool::Stats() const noexcept {
   stats.cold_pages = cold_count_;
   stats.untouched_pages = end_ - next_;
   stats.touched_pages_max = next_;
-  stats.live_pages =
-      stats.max_pages - stats.free_pages - stats.cold_pages - stats.untouched_pages;
+  stats.live_pages = stats.max_pages - stats.free_pages - stats.cold_pages - stats.untouched_pages;
   return stats;
 }
 

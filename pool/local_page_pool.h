@@ -4,8 +4,8 @@
 // are one list in the order in which they were freed; the newest goes first. Choose it where one
 // thread has its own partition of the memory.
 //
-// Costs. Allocate and Deallocate: about a dozen instructions each, with the double-free check on, no
-// touch of the page. Metadata: 5 bytes a page.
+// Costs. Allocate and Deallocate: about a dozen instructions each, with the double-free check on,
+// no touch of the page. Metadata: 5 bytes a page.
 //
 // Threading. One thread at a time. Fork: the child has a copy of it.
 #ifndef GRANARY_POOL_LOCAL_PAGE_POOL_H_
@@ -30,6 +30,8 @@ class LocalPagePool final {
 
   // All of these are as PagePool has them.
   static Expected<std::unique_ptr<LocalPagePool>> Create(const PagePoolOptions& options);
+
+  ~LocalPagePool();
 
   LocalPagePool(const LocalPagePool&) = delete;
   LocalPagePool& operator=(const LocalPagePool&) = delete;

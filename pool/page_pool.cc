@@ -22,7 +22,10 @@ PagePool::PagePool(const PagePoolOptions& options, PageSlab slab) noexcept
       trims_(options.huge_pages != HugePages::kRequire),
       untouched_(Untouched{0, static_cast<PageIndex>(options.max_pages)}) {}
 
-PagePool::~PagePool() = default;
+PagePool::~PagePool() {
+  // The addresses may be another mapping's next.
+  MarkReadable(slab_.At(0), untouched_.load(std::memory_order_relaxed).next * page_bytes());
+}
 
 // --- Pages --------------------------------------------------------------------------------------
 
@@ -190,8 +193,8 @@ size_t PagePool::TakeReleased(size_t count, PageIndex* out) noexcept {
   size_t taken = 0;
   while (block != nullptr && taken < count) {
     std::byte* const page = reinterpret_cast<std::byte*>(block);
-    block = block->next;
     out[taken++] = TakeBack(page, PageState::kFree, {});
+    block = block->next;
     MarkFree(page, page_bytes());
   }
   if (block != nullptr) {
@@ -218,8 +221,8 @@ size_t PagePool::TakeUntouched(size_t count, PageIndex* out) noexcept {
 
 size_t PagePool::AvailablePages() const noexcept {
   const Untouched untouched = untouched_.load(std::memory_order_relaxed);
-  const int64_t listed = free_count_.load(std::memory_order_relaxed) +
-                         cold_count_.load(std::memory_order_relaxed);
+  const int64_t listed =
+      free_count_.load(std::memory_order_relaxed) + cold_count_.load(std::memory_order_relaxed);
   return static_cast<size_t>(std::max<int64_t>(listed, 0)) + (untouched.end - untouched.next);
 }
 
@@ -325,7 +328,8 @@ void PagePool::BeforeFork() noexcept {
 void PagePool::AfterFork(bool in_child) noexcept {
   if (in_child) {
     ProcessFence::RegisterAgain();
-    const void* const mine = threads_.Find() != nullptr ? threads_.Find() : threads_.FindDisplaced();
+    const void* const mine =
+        threads_.Find() != nullptr ? threads_.Find() : threads_.FindDisplaced();
     for (const auto& magazine : magazines_) {
       const bool is_idle = std::find(idle_magazines_.begin(), idle_magazines_.end(),
                                      magazine.get()) != idle_magazines_.end();
@@ -341,7 +345,8 @@ void PagePool::AfterFork(bool in_child) noexcept {
 // --- Memory -------------------------------------------------------------------------------------
 
 // With all stopped: empties the lists, and leaves the pages that were in them kTrimmed, or kCold.
-// Other pages may be kFree, on their way between a list and a caller. Returns how many are kTrimmed.
+// Other pages may be kFree, on their way between a list and a caller. Returns how many are
+// kTrimmed.
 size_t PagePool::CollectFree() noexcept {
   std::array<PageIndex, Magazine::kCapacity> taken;
   size_t warm = 0;
@@ -392,8 +397,8 @@ size_t PagePool::DecommitMarked() noexcept {
     const PageIndex begin = index;
     while (index < touched && StateOf(index) == PageState::kTrimmed) ++index;
     if (begin < index) {
-      bytes += slab_.Decommit(begin, index,
-                              [&](PageIndex i) { return StateOf(i) == PageState::kCold; });
+      bytes +=
+          slab_.Decommit(begin, index, [&](PageIndex i) { return StateOf(i) == PageState::kCold; });
       for (PageIndex i = begin; i < index; ++i) SetState(i, PageState::kCold);
     } else {
       ++index;
@@ -482,11 +487,11 @@ Expected<void> PagePool::Shrink(size_t fewer) {
   ResumeAll();
   DecommitMarked();
   if (possible) return {};
-  return tl::unexpected(
-      Error{.code = ErrorCode::kOutOfMemory,
-            .message = "pool '" + std::string(name()) + "' cannot do without " +
-                       std::to_string(fewer) + " pages: only " + std::to_string(free) + " are free",
-            .where = "PagePool::Resize"});
+  return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,
+                              .message = "pool '" + std::string(name()) + "' cannot do without " +
+                                         std::to_string(fewer) + " pages: only " +
+                                         std::to_string(free) + " are free",
+                              .where = "PagePool::Resize"});
 }
 
 void PagePool::Grow(size_t more) noexcept {
@@ -494,7 +499,8 @@ void PagePool::Grow(size_t more) noexcept {
   PageIndex first = kNoPage;
   PageIndex last = kNoPage;
   size_t revived = 0;
-  for (PageIndex index = 0; index < untouched.next && retired_count_ > 0 && revived < more; ++index) {
+  for (PageIndex index = 0; index < untouched.next && retired_count_ > 0 && revived < more;
+       ++index) {
     if (StateOf(index) != PageState::kRetired) continue;
     SetState(index, PageState::kCold);
     if (revived++ == 0) {

@@ -13,9 +13,9 @@
 // std::pmr interface (PagePoolResource, on top of this).
 //
 // How it works. Each thread has a magazine of free pages. An empty one is filled from the pool's
-// free stack, a full one gives half of itself back to it, both without a lock. Pages that were never
-// used are taken off the range's end one after the other, so that creating a pool costs the same
-// whatever its size. Before the pool says that it is exhausted it stops all threads' magazines
+// free stack, a full one gives half of itself back to it, both without a lock. Pages that were
+// never used are taken off the range's end one after the other, so that creating a pool costs the
+// same whatever its size. Before the pool says that it is exhausted it stops all threads' magazines
 // (OwnerGate) and takes what is in them: nullptr means that every page was out at that moment.
 //
 // Costs. Allocate and Deallocate: about 25 instructions each, no atomic read-modify-write, no touch
@@ -23,8 +23,8 @@
 // calls' time, some microseconds, and a walk over the threads. Metadata: 5 bytes a page.
 //
 // Threading. Everything from any thread, but for construction and destruction. A thread that ends
-// leaves its magazine to the pool. Where the kernel has no membarrier(2) there are no magazines, and
-// every call takes a lock.
+// leaves its magazine to the pool. Where the kernel has no membarrier(2) there are no magazines,
+// and every call takes a lock.
 //
 // Fork. The child has a copy of the pool as it was at that moment, as of all private memory, and
 // may go on using it: what other threads had out is still out there, what their magazines held is
@@ -112,9 +112,9 @@ class PagePool final : private PerThread::Owner {
   // touched, and system calls.
   size_t Trim(size_t keep_pages = 0) noexcept;
 
-  // Sets another cap, exact from then on. Pages keep their addresses. kInvalidArgument if `pages` is
-  // 0 or more than were reserved; kOutOfMemory if more are out than it would allow. After an error
-  // the cap is as it was.
+  // Sets another cap, exact from then on. Pages keep their addresses. kInvalidArgument if `pages`
+  // is 0 or more than were reserved; kOutOfMemory if more are out than it would allow. After an
+  // error the cap is as it was.
   Expected<void> Resize(size_t max_pages);
 
   // --- Questions --------------------------------------------------------------------------------
@@ -250,10 +250,9 @@ class PagePool final : private PerThread::Owner {
 
 [[gnu::always_inline]] inline PageIndex PagePool::TakeBack(const std::byte* page, PageState next,
                                                            const CallSite& site) noexcept {
-  const PageIndex index =
-      slab_.IndexToFree(page, PageState::kAllocated, site, [](PageState& state) {
-        return std::atomic_ref(state).load(std::memory_order_relaxed);
-      });
+  const PageIndex index = slab_.IndexToFree(
+      page, PageState::kAllocated, site,
+      [](PageState& state) { return std::atomic_ref(state).load(std::memory_order_relaxed); });
   SetState(index, next);
   return index;
 }

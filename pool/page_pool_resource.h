@@ -28,8 +28,8 @@ class BasicPagePoolResource final : public MemoryResource {
 
   // A page; nullptr if `bytes` or `alignment` is more than a page, or the pool is exhausted.
   [[nodiscard]] void* TryAllocate(size_t bytes, size_t alignment) noexcept override {
-    if (bytes > pool_.page_bytes() || alignment > pool_.page_bytes() ||
-        !IsPowerOfTwo(alignment)) [[unlikely]] {
+    if (bytes > pool_.page_bytes() || alignment > pool_.page_bytes() || !IsPowerOfTwo(alignment))
+        [[unlikely]] {
       return nullptr;
     }
     return pool_.Allocate(CallSite{});

@@ -295,11 +295,14 @@ TYPED_TEST(PagePoolTest, BadOptionsAreNamed) {
     const auto pool = TypeParam::Create(options);
     return pool ? std::string() : pool.error().message;
   };
-  EXPECT_NE(message({.page_bytes = 256, .max_pages = 1}).find("page_bytes is 256"), std::string::npos);
+  EXPECT_NE(message({.page_bytes = 256, .max_pages = 1}).find("page_bytes is 256"),
+            std::string::npos);
   EXPECT_NE(message({.page_bytes = 5000, .max_pages = 1}).find("5000"), std::string::npos);
-  EXPECT_NE(message({.page_bytes = 4u << 20, .max_pages = 1}).find("page_bytes"), std::string::npos);
+  EXPECT_NE(message({.page_bytes = 4u << 20, .max_pages = 1}).find("page_bytes"),
+            std::string::npos);
   EXPECT_NE(message({}).find("max_pages"), std::string::npos);
-  EXPECT_NE(message({.max_pages = 10, .reserve_pages = 9}).find("reserve_pages"), std::string::npos);
+  EXPECT_NE(message({.max_pages = 10, .reserve_pages = 9}).find("reserve_pages"),
+            std::string::npos);
   EXPECT_NE(message({.max_pages = size_t{1} << 40}).find("number"), std::string::npos);
 }
 

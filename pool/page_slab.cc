@@ -86,8 +86,8 @@ Expected<PageSlab> PageSlab::Create(const PagePoolOptions& options) {
   // Largest alignment first.
   const size_t sites_bytes = options.record_sites ? count * sizeof(Sites) : 0;
   const size_t links_bytes = count * sizeof(PageIndex);
-  auto metadata = SystemMemory::Reserve({.reserve_bytes = sites_bytes + links_bytes + count,
-                                         .system_calls = options.system_calls});
+  auto metadata = SystemMemory::Reserve(
+      {.reserve_bytes = sites_bytes + links_bytes + count, .system_calls = options.system_calls});
   if (!metadata) return tl::unexpected(std::move(metadata.error()));
 
   slab.base_ = pages->data();
@@ -106,9 +106,8 @@ Expected<PageSlab> PageSlab::Create(const PagePoolOptions& options) {
 }
 
 size_t PageSlab::DecommitRange(PageIndex begin, PageIndex end) noexcept {
-  const auto decommitted =
-      pages_.Decommit(static_cast<uint64_t>(begin) << page_shift_,
-                      static_cast<size_t>(end - begin) << page_shift_);
+  const auto decommitted = pages_.Decommit(static_cast<uint64_t>(begin) << page_shift_,
+                                           static_cast<size_t>(end - begin) << page_shift_);
   return decommitted ? *decommitted : 0;
 }
 

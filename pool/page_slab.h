@@ -55,7 +55,8 @@ class PageSlab {
   // page in the state `expected`.
   template <class LoadState>
   [[gnu::always_inline]] PageIndex IndexToFree(const std::byte* page, PageState expected,
-                                               const CallSite& site, LoadState load) const noexcept {
+                                               const CallSite& site,
+                                               LoadState load) const noexcept {
     const size_t offset = OffsetOf(page);
     const size_t index = offset >> page_shift_;
     if (index >= page_count_ || (offset & (page_bytes() - 1)) != 0 ||
@@ -70,7 +71,8 @@ class PageSlab {
   PageIndex& link(PageIndex index) const noexcept { return links_[index]; }
 
   // What a report will name. Cost: nothing unless sites are recorded.
-  [[gnu::always_inline]] void RecordAllocation(PageIndex index, const CallSite& site) const noexcept {
+  [[gnu::always_inline]] void RecordAllocation(PageIndex index,
+                                               const CallSite& site) const noexcept {
     if (sites_ != nullptr) sites_[index].allocated = site;
   }
   [[gnu::always_inline]] void RecordFree(PageIndex index, const CallSite& site) const noexcept {
