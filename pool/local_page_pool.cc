@@ -15,8 +15,8 @@ Expected<std::unique_ptr<LocalPagePool>> LocalPagePool::Create(const PagePoolOpt
 }
 
 LocalPagePool::LocalPagePool(const PagePoolOptions& options, PageSlab slab) noexcept
-    : end_(static_cast<PageIndex>(options.max_pages)),
-      slab_(std::move(slab)),
+    : slab_(std::move(slab)),
+      end_(static_cast<PageIndex>(options.max_pages)),
       trims_(options.huge_pages != HugePages::kRequire) {}
 
 LocalPagePool::~LocalPagePool() {
@@ -25,6 +25,46 @@ LocalPagePool::~LocalPagePool() {
 }
 
 // --- Pages --------------------------------------------------------------------------------------
+
+std::byte* LocalPagePool::HandOut(PageIndex index, CallSite site) noexcept {
+  slab_.state(index) = slab_.allocated_state();
+  slab_.RecordAllocation(index, site);
+  std::byte* const page = At(index);
+  MarkAllocated(page, page_bytes());
+  return page;
+}
+
+PageIndex LocalPagePool::TakeBack(const std::byte* page, PageState next, CallSite site) noexcept {
+  const size_t number = slab_.NumberOf(page);
+  const auto index = static_cast<PageIndex>(number);
+  if (number >= slab_.page_count()) slab_.ReportBadFree(page, PageState::kUntouched, site);
+  if (slab_.state(index) != slab_.allocated_state()) {
+    slab_.ReportBadFree(page, slab_.state(index), site);
+  }
+  slab_.state(index) = next;
+  return index;
+}
+
+std::byte* LocalPagePool::AllocateSlow(CallSite site) noexcept {
+  if (!slab_.records_sites()) {
+    Refill();
+    return newest_count_ == 0 ? nullptr : HandOut(newest_[--newest_count_], site);
+  }
+  const PageIndex index = free_count_ > 0 ? TakeListed() : TakeElsewhere();
+  return index == kNoPage ? nullptr : HandOut(index, site);
+}
+
+void LocalPagePool::DeallocateSlow(std::byte* page, CallSite site) noexcept {
+  const PageIndex index = TakeBack(page, PageState::kFree, site);
+  MarkFree(page, page_bytes());
+  slab_.RecordFree(index, site);
+  if (slab_.records_sites()) {
+    PushListed(index);
+    return;
+  }
+  if (newest_count_ == kNewestMax) Spill(kNewestMax / 2);
+  newest_[newest_count_++] = index;
+}
 
 PageIndex LocalPagePool::TakeElsewhere() noexcept {
   if (released_ != kNoPage) {
@@ -45,6 +85,38 @@ PageIndex LocalPagePool::TakeElsewhere() noexcept {
     return std::exchange(cold_, LinkOf(cold_));
   }
   return next_ < end_ ? next_++ : kNoPage;
+}
+
+PageIndex LocalPagePool::TakeListed() noexcept {
+  --free_count_;
+  return std::exchange(free_, LinkOf(free_));
+}
+
+void LocalPagePool::PushListed(PageIndex index) noexcept {
+  SetLink(index, free_);
+  free_ = index;
+  ++free_count_;
+}
+
+void LocalPagePool::Refill() noexcept {
+  std::array<PageIndex, kNewestMax / 2> taken;
+  size_t count = 0;
+  while (count < taken.size() && free_count_ > 0) taken[count++] = TakeListed();
+  while (count < taken.size()) {
+    const PageIndex index = TakeElsewhere();
+    if (index == kNoPage) break;
+    taken[count++] = index;
+  }
+  // What came first goes first.
+  for (size_t i = count; i > 0; --i) newest_[newest_count_++] = taken[i - 1];
+}
+
+// The oldest go.
+void LocalPagePool::Spill(size_t count) noexcept {
+  for (size_t i = 0; i < count; ++i) PushListed(newest_[i]);
+  std::copy(newest_.begin() + static_cast<ptrdiff_t>(count),
+            newest_.begin() + static_cast<ptrdiff_t>(newest_count_), newest_.begin());
+  newest_count_ -= count;
 }
 
 size_t LocalPagePool::AllocateBatch(std::span<std::byte*> out, CallSite site) noexcept {
@@ -105,24 +177,20 @@ void LocalPagePool::ReleaseBlocks(const BlockChain& blocks) noexcept {
 
 // --- Memory -------------------------------------------------------------------------------------
 
-// Brings released chains into the list of free pages.
-void LocalPagePool::UnpackReleased() noexcept {
+// Brings all free pages that have memory into the list.
+void LocalPagePool::ListAll() noexcept {
+  Spill(newest_count_);
   while (released_ != kNoPage) {
     const PageIndex index = TakeElsewhere();
-    SetLink(index, free_);
-    free_ = index;
-    ++free_count_;
+    PushListed(index);
     MarkFree(At(index), page_bytes());
   }
 }
 
 size_t LocalPagePool::Trim(size_t keep_pages) noexcept {
   if (!trims_) return 0;
-  UnpackReleased();
-  for (PageIndex index = free_; free_count_ > 0; --free_count_) {
-    slab_.state(index) = PageState::kTrimmed;
-    if (free_count_ > 1) index = LinkOf(index);
-  }
+  ListAll();
+  while (free_count_ > 0) slab_.state(TakeListed()) = PageState::kTrimmed;
   // In the order of their addresses, from the end on, so that the first is the next to go.
   free_ = cold_ = kNoPage;
   cold_count_ = 0;
@@ -136,9 +204,7 @@ size_t LocalPagePool::Trim(size_t keep_pages) noexcept {
     PageState& state = slab_.state(index - 1);
     if (state == PageState::kTrimmed && to_skip == 0) {
       state = PageState::kFree;
-      SetLink(index - 1, free_);
-      free_ = index - 1;
-      ++free_count_;
+      PushListed(index - 1);
     } else if (state == PageState::kTrimmed || state == PageState::kCold) {
       to_skip -= state == PageState::kTrimmed;
       SetLink(index - 1, cold_);
@@ -175,7 +241,7 @@ Expected<void> LocalPagePool::Resize(size_t max_pages) {
                                            std::to_string(slab_.page_count()) + " reserved",
                                 .where = "LocalPagePool::Resize"});
   }
-  UnpackReleased();
+  ListAll();
   if (max_pages < now) {
     size_t fewer = now - max_pages;
     const size_t free = free_count_ + cold_count_ + (end_ - next_);
@@ -191,13 +257,7 @@ Expected<void> LocalPagePool::Resize(size_t max_pages) {
     fewer -= from_end;
     retired_count_ += fewer;
     for (; fewer > 0; --fewer) {
-      PageIndex index;
-      if (cold_count_ > 0) {
-        index = TakeElsewhere();
-      } else {
-        index = std::exchange(free_, LinkOf(free_));
-        --free_count_;
-      }
+      const PageIndex index = cold_count_ > 0 ? TakeElsewhere() : TakeListed();
       slab_.state(index) = PageState::kTrimmed;
     }
     DecommitTrimmed(PageState::kRetired);
@@ -220,7 +280,7 @@ Expected<void> LocalPagePool::Resize(size_t max_pages) {
 PagePoolStats LocalPagePool::Stats() const noexcept {
   PagePoolStats stats;
   stats.max_pages = end_ - retired_count_;
-  stats.free_pages = free_count_ + released_count_;
+  stats.free_pages = newest_count_ + free_count_ + released_count_;
   stats.cold_pages = cold_count_;
   stats.untouched_pages = end_ - next_;
   stats.touched_pages_max = next_;

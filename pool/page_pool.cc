@@ -29,7 +29,7 @@ PagePool::~PagePool() {
 
 // --- Pages --------------------------------------------------------------------------------------
 
-std::byte* PagePool::AllocateSlow(const CallSite& site) noexcept {
+std::byte* PagePool::AllocateSlow(CallSite site) noexcept {
   PageIndex index = kNoPage;
   Magazine* const magazine = MagazineOfThread();
   WithPagesInFlight(magazine, [&] {
@@ -51,7 +51,33 @@ std::byte* PagePool::AllocateSlow(const CallSite& site) noexcept {
   return index == kNoPage ? nullptr : HandOut(index, site);
 }
 
-void PagePool::DeallocateSlow(PageIndex index) noexcept {
+std::byte* PagePool::HandOut(PageIndex index, CallSite site) noexcept {
+  SetState(index, slab_.allocated_state());
+  slab_.RecordAllocation(index, site);
+  std::byte* const page = At(index);
+  MarkAllocated(page, page_bytes());
+  return page;
+}
+
+PageIndex PagePool::TakeBack(const std::byte* page, PageState next, CallSite site) noexcept {
+  const size_t number = slab_.NumberOf(page);
+  const auto index = static_cast<PageIndex>(number);
+  if (number >= slab_.page_count()) slab_.ReportBadFree(page, PageState::kUntouched, site);
+  if (StateOf(index) != slab_.allocated_state()) {
+    slab_.ReportBadFree(page, StateOf(index), site);
+  }
+  SetState(index, next);
+  return index;
+}
+
+void PagePool::DeallocateSlow(std::byte* page, CallSite site) noexcept {
+  const PageIndex index = TakeBack(page, PageState::kFree, site);
+  slab_.RecordFree(index, site);
+  MarkFree(page, page_bytes());
+  PushSlow(index);
+}
+
+void PagePool::PushSlow(PageIndex index) noexcept {
   Magazine* const magazine = MagazineOfThread();
   WithPagesInFlight(magazine, [&] {
     if (magazine == nullptr) {
@@ -131,7 +157,7 @@ Expected<PagePool::Chain> PagePool::Reserve(size_t count, CallSite site) {
                               .where = "PagePool::Reserve"});
 }
 
-void PagePool::Extend(Chain& chain, size_t count, const CallSite& site) noexcept {
+void PagePool::Extend(Chain& chain, size_t count, CallSite site) noexcept {
   std::array<PageIndex, Magazine::kCapacity> taken;
   while (chain.size() < count) {
     const size_t got = TakeSome(std::min(count - chain.size(), taken.size()), taken.data());
@@ -235,7 +261,7 @@ Magazine* PagePool::MagazineOfThread() noexcept {
 }
 
 Magazine* PagePool::NewMagazine() noexcept {
-  if (!ProcessFence::Available()) return nullptr;
+  if (slab_.records_sites() || !ProcessFence::Available()) return nullptr;
   Magazine* magazine = nullptr;
   {
     const std::lock_guard lock(mutex_);

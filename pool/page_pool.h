@@ -23,8 +23,9 @@
 // calls' time, some microseconds, and a walk over the threads. Metadata: 5 bytes a page.
 //
 // Threading. Everything from any thread, but for construction and destruction. A thread that ends
-// leaves its magazine to the pool. Where the kernel has no membarrier(2) there are no magazines,
-// and every call takes a lock.
+// leaves its magazine to the pool. Where sites are
+// recorded, or the kernel has no membarrier(2), there are no magazines, and every call takes a
+// lock.
 //
 // Fork. The child has a copy of the pool as it was at that moment, as of all private memory, and
 // may go on using it: what other threads had out is still out there, what their magazines held is
@@ -162,16 +163,17 @@ class PagePool final : private PerThread::Owner {
   PageIndex LinkOf(PageIndex index) const noexcept { return links().Load(index); }
   void SetLink(PageIndex index, PageIndex next) const noexcept { links().Store(index, next); }
 
-  // Between a free page's number and its caller.
-  std::byte* HandOut(PageIndex index, const CallSite& site) noexcept;
-  PageIndex TakeBack(const std::byte* page, PageState next, const CallSite& site) noexcept;
-  PageIndex TakeIntoChain(const std::byte* page, const CallSite& site) noexcept {
+  // The general forms of what the two inlined calls do.
+  std::byte* HandOut(PageIndex index, CallSite site) noexcept;
+  PageIndex TakeBack(const std::byte* page, PageState next, CallSite site) noexcept;
+  PageIndex TakeIntoChain(const std::byte* page, CallSite site) noexcept {
     return TakeBack(page, PageState::kChained, site);
   }
   void ReleaseChain(PageIndex first, PageIndex last, size_t count) noexcept;
 
-  std::byte* AllocateSlow(const CallSite& site) noexcept;
-  void DeallocateSlow(PageIndex index) noexcept;
+  std::byte* AllocateSlow(CallSite site) noexcept;
+  void DeallocateSlow(std::byte* page, CallSite site) noexcept;
+  void PushSlow(PageIndex index) noexcept;
 
   // The calling thread's magazine; nullptr where it can have none.
   Magazine* MagazineOfThread() noexcept;
@@ -194,7 +196,7 @@ class PagePool final : private PerThread::Owner {
   size_t TakeReleased(size_t count, PageIndex* out) noexcept;
   size_t TakeUntouched(size_t count, PageIndex* out) noexcept;
   // Fills the chain up to `count` pages, as far as TakeSome has them.
-  void Extend(Chain& chain, size_t count, const CallSite& site) noexcept;
+  void Extend(Chain& chain, size_t count, CallSite site) noexcept;
   void PushFree(PageIndex first, PageIndex last, size_t count) noexcept;
   size_t AvailablePages() const noexcept;
 
@@ -239,42 +241,30 @@ class PagePool final : private PerThread::Owner {
 
 // --- Implementation -----------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline std::byte* PagePool::HandOut(PageIndex index,
-                                                           const CallSite& site) noexcept {
+inline std::byte* PagePool::Allocate(CallSite site) noexcept {
+  auto* const magazine = static_cast<Magazine*>(threads_.Find());
+  PageIndex index;
+  if (magazine == nullptr || !magazine->TryPop(index)) [[unlikely]]
+    return AllocateSlow(site);
   SetState(index, PageState::kAllocated);
-  slab_.RecordAllocation(index, site);
   std::byte* const page = slab_.At(index);
   MarkAllocated(page, slab_.page_bytes());
   return page;
 }
 
-[[gnu::always_inline]] inline PageIndex PagePool::TakeBack(const std::byte* page, PageState next,
-                                                           const CallSite& site) noexcept {
-  const PageIndex index = slab_.IndexToFree(
-      page, PageState::kAllocated, site,
-      [](PageState& state) { return std::atomic_ref(state).load(std::memory_order_relaxed); });
-  SetState(index, next);
-  return index;
-}
-
-inline std::byte* PagePool::Allocate(CallSite site) noexcept {
-  auto* const magazine = static_cast<Magazine*>(threads_.Find());
-  PageIndex index;
-  if (magazine != nullptr && magazine->TryPop(index)) [[likely]] {
-    return HandOut(index, site);
-  }
-  return AllocateSlow(site);
-}
-
 inline void PagePool::Deallocate(std::byte* page, CallSite site) noexcept {
-  const PageIndex index = TakeBack(page, PageState::kFree, site);
-  slab_.RecordFree(index, site);
-  MarkFree(page, slab_.page_bytes());
+  const size_t number = slab_.NumberOf(page);
   auto* const magazine = static_cast<Magazine*>(threads_.Find());
-  if (magazine != nullptr && magazine->TryPush(index)) [[likely]] {
+  if (magazine == nullptr || number >= slab_.page_count() ||
+      StateOf(static_cast<PageIndex>(number)) != PageState::kAllocated) [[unlikely]] {
+    DeallocateSlow(page, site);
     return;
   }
-  DeallocateSlow(index);
+  const auto index = static_cast<PageIndex>(number);
+  SetState(index, PageState::kFree);
+  MarkFree(page, slab_.page_bytes());
+  if (!magazine->TryPush(index)) [[unlikely]]
+    PushSlow(index);
 }
 
 }  // namespace granary

@@ -23,14 +23,29 @@ std::unique_ptr<Pool> Make(const PagePoolOptions& options) {
   return std::move(*pool);
 }
 
-template <class Pool>
-class PagePoolTest : public ::testing::Test {};
-using Pools = ::testing::Types<PagePool, LocalPagePool>;
+// A kind of pool, with sites recorded or not: the calls take different ways then.
+template <class Kind, bool kRecordsSites>
+struct PoolKind {
+  using Pool = Kind;
+  static constexpr bool kSites = kRecordsSites;
+};
+
+template <class Kind>
+class PagePoolTest : public ::testing::Test {
+ protected:
+  using Pool = typename Kind::Pool;
+  static std::unique_ptr<Pool> MakePool(PagePoolOptions options) {
+    options.record_sites = Kind::kSites;
+    return Make<Pool>(options);
+  }
+};
+using Pools = ::testing::Types<PoolKind<PagePool, false>, PoolKind<PagePool, true>,
+                               PoolKind<LocalPagePool, false>, PoolKind<LocalPagePool, true>>;
 TYPED_TEST_SUITE(PagePoolTest, Pools);
 
 TYPED_TEST(PagePoolTest, PagesAreApartAlignedAndOfThePool) {
   for (const size_t page_bytes : {512u, 1024u, 4096u, 65536u, 2u << 20}) {
-    const auto pool = Make<TypeParam>({.page_bytes = page_bytes, .max_pages = 50});
+    const auto pool = this->MakePool({.page_bytes = page_bytes, .max_pages = 50});
     std::set<std::byte*> pages;
     for (int i = 0; i < 50; ++i) {
       std::byte* const page = pool->Allocate();
@@ -55,7 +70,7 @@ TYPED_TEST(PagePoolTest, PagesAreApartAlignedAndOfThePool) {
 }
 
 TYPED_TEST(PagePoolTest, TheNewestFreePageIsTheNext) {
-  const auto pool = Make<TypeParam>({.max_pages = 100});
+  const auto pool = this->MakePool({.max_pages = 100});
   std::byte* const a = pool->Allocate();
   std::byte* const b = pool->Allocate();
   pool->Deallocate(a);
@@ -65,13 +80,13 @@ TYPED_TEST(PagePoolTest, TheNewestFreePageIsTheNext) {
 }
 
 TYPED_TEST(PagePoolTest, UntouchedPagesComeInTheOrderOfTheirAddresses) {
-  const auto pool = Make<TypeParam>({.max_pages = 300});
+  const auto pool = this->MakePool({.max_pages = 300});
   for (PageIndex i = 0; i < 300; ++i) ASSERT_EQ(pool->IndexOf(pool->Allocate()), i);
 }
 
 TYPED_TEST(PagePoolTest, TheCapIsExact) {
   for (const size_t max_pages : {1u, 2u, 63u, 64u, 65u, 1000u}) {
-    const auto pool = Make<TypeParam>({.max_pages = max_pages});
+    const auto pool = this->MakePool({.max_pages = max_pages});
     for (int round = 0; round < 3; ++round) {
       std::vector<std::byte*> pages;
       while (std::byte* const page = pool->Allocate()) pages.push_back(page);
@@ -84,7 +99,7 @@ TYPED_TEST(PagePoolTest, TheCapIsExact) {
 }
 
 TYPED_TEST(PagePoolTest, BatchesGiveWhatThereIs) {
-  const auto pool = Make<TypeParam>({.max_pages = 1000});
+  const auto pool = this->MakePool({.max_pages = 1000});
   std::vector<std::byte*> pages(700);
   ASSERT_EQ(pool->AllocateBatch(pages), 700u);
   EXPECT_EQ(std::set<std::byte*>(pages.begin(), pages.end()).size(), 700u);
@@ -100,7 +115,7 @@ TYPED_TEST(PagePoolTest, BatchesGiveWhatThereIs) {
 }
 
 TYPED_TEST(PagePoolTest, ChainsAreAllOrNothing) {
-  const auto pool = Make<TypeParam>({.max_pages = 500});
+  const auto pool = this->MakePool({.max_pages = 500});
   auto chain = pool->AllocateChain(400);
   ASSERT_EQ(chain.size(), 400u);
   std::set<std::byte*> pages;
@@ -134,7 +149,7 @@ TYPED_TEST(PagePoolTest, ChainsAreAllOrNothing) {
 }
 
 TYPED_TEST(PagePoolTest, AReservationCannotFail) {
-  const auto pool = Make<TypeParam>({.max_pages = 100, .name = "small"});
+  const auto pool = this->MakePool({.max_pages = 100, .name = "small"});
   auto reserved = pool->Reserve(60);
   ASSERT_TRUE(reserved.has_value());
   const auto refused = pool->Reserve(41);
@@ -167,7 +182,7 @@ BlockChain MakeBlocks(Pool& pool, size_t count) {
 }
 
 TYPED_TEST(PagePoolTest, ReleasedBlocksAreUsedAgain) {
-  const auto pool = Make<TypeParam>({.max_pages = 300});
+  const auto pool = this->MakePool({.max_pages = 300});
   pool->ReleaseBlocks({});
   const BlockChain first = MakeBlocks(*pool, 200);
   const BlockChain second = MakeBlocks(*pool, 99);
@@ -185,7 +200,7 @@ TYPED_TEST(PagePoolTest, ReleasedBlocksAreUsedAgain) {
 }
 
 TYPED_TEST(PagePoolTest, TrimLeavesWhatLives) {
-  const auto pool = Make<TypeParam>({.max_pages = 4096});
+  const auto pool = this->MakePool({.max_pages = 4096});
   std::vector<std::byte*> pages(4096);
   ASSERT_EQ(pool->AllocateBatch(pages), 4096u);
   for (std::byte* const page : pages) std::memset(page, 1, 4096);
@@ -215,7 +230,7 @@ TYPED_TEST(PagePoolTest, TrimLeavesWhatLives) {
 }
 
 TYPED_TEST(PagePoolTest, TrimKeepsWhatItIsTold) {
-  const auto pool = Make<TypeParam>({.max_pages = 1000});
+  const auto pool = this->MakePool({.max_pages = 1000});
   std::vector<std::byte*> pages(1000);
   ASSERT_EQ(pool->AllocateBatch(pages), 1000u);
   for (std::byte* const page : pages) std::memset(page, 1, 4096);
@@ -232,7 +247,7 @@ TYPED_TEST(PagePoolTest, TrimKeepsWhatItIsTold) {
 }
 
 TYPED_TEST(PagePoolTest, TrimOfPagesSmallerThanTheSystems) {
-  const auto pool = Make<TypeParam>({.page_bytes = 512, .max_pages = 800});
+  const auto pool = this->MakePool({.page_bytes = 512, .max_pages = 800});
   std::vector<std::byte*> pages(800);
   ASSERT_EQ(pool->AllocateBatch(pages), 800u);
   for (std::byte* const page : pages) std::memset(page, 3, 512);
@@ -247,7 +262,7 @@ TYPED_TEST(PagePoolTest, TrimOfPagesSmallerThanTheSystems) {
 }
 
 TYPED_TEST(PagePoolTest, ResizeMovesTheCap) {
-  const auto pool = Make<TypeParam>({.max_pages = 100, .reserve_pages = 1000});
+  const auto pool = this->MakePool({.max_pages = 100, .reserve_pages = 1000});
   std::vector<std::byte*> pages;
   const auto fill = [&] {
     while (std::byte* const page = pool->Allocate()) pages.push_back(page);
@@ -279,11 +294,12 @@ TYPED_TEST(PagePoolTest, ResizeMovesTheCap) {
 }
 
 TYPED_TEST(PagePoolTest, CreationTouchesNothing) {
-  const auto pool = Make<TypeParam>(
-      {.max_pages = (size_t{16} << 30) / 4096, .record_sites = false, .name = "16 GiB"});
+  const auto pool = this->MakePool({.max_pages = (size_t{16} << 30) / 4096, .name = "16 GiB"});
   EXPECT_EQ(*pool->slab().ResidentPageBytes(), 0u);
   EXPECT_EQ(*pool->slab().ResidentMetadataBytes(), 0u);
-  EXPECT_LE(static_cast<double>(pool->slab().metadata_bytes_per_page()), 0.002 * 4096);
+  if (!TypeParam::kSites) {
+    EXPECT_LE(static_cast<double>(pool->slab().metadata_bytes_per_page()), 0.002 * 4096);
+  }
   std::byte* const page = pool->Allocate();
   EXPECT_EQ(*pool->slab().ResidentPageBytes(), 0u) << "an allocation touches no page";
   pool->Deallocate(page);
@@ -292,7 +308,7 @@ TYPED_TEST(PagePoolTest, CreationTouchesNothing) {
 
 TYPED_TEST(PagePoolTest, BadOptionsAreNamed) {
   const auto message = [](const PagePoolOptions& options) {
-    const auto pool = TypeParam::Create(options);
+    const auto pool = TypeParam::Pool::Create(options);
     return pool ? std::string() : pool.error().message;
   };
   EXPECT_NE(message({.page_bytes = 256, .max_pages = 1}).find("page_bytes is 256"),

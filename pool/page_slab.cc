@@ -32,6 +32,7 @@ const char* Describe(PageState state) noexcept {
     case PageState::kRetired:
       return "is free already";
     case PageState::kAllocated:
+    case PageState::kRecorded:
       return "is allocated by itself";
     case PageState::kChained:
       return "belongs to a chain or a reservation";
@@ -111,8 +112,7 @@ size_t PageSlab::DecommitRange(PageIndex begin, PageIndex end) noexcept {
   return decommitted ? *decommitted : 0;
 }
 
-void PageSlab::ReportBadFree(const std::byte* page, PageState expected,
-                             const CallSite& site) const noexcept {
+void PageSlab::ReportBadFree(const std::byte* page, PageState state, CallSite site) const noexcept {
   const SiteText freed_now = TextOf("freed now", site);
   const size_t offset = OffsetOf(page);
   if (offset >> page_shift_ >= page_count_) {
@@ -126,9 +126,8 @@ void PageSlab::ReportBadFree(const std::byte* page, PageState expected,
                   freed_now.text);
   }
   const Sites known = sites_ != nullptr ? sites_[index] : Sites{};
-  const char* const wanted = expected == PageState::kChained ? "release of" : "free of";
-  AbortOnMisuse("pool '%s': %s page %" PRIu32 " (%p), which %s%s%s%s", name_, wanted, index,
-                static_cast<const void*>(page), Describe(states_[index]), freed_now.text,
+  AbortOnMisuse("pool '%s': free of page %" PRIu32 " (%p), which %s%s%s%s", name_, index,
+                static_cast<const void*>(page), Describe(state), freed_now.text,
                 TextOf("freed before", known.freed).text,
                 TextOf("allocated", known.allocated).text);
 }

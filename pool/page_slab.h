@@ -10,6 +10,7 @@
 #define GRANARY_POOL_PAGE_SLAB_H_
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -27,6 +28,7 @@ enum class PageState : uint8_t {
   kCold,       // In a free list; its memory was given back.
   kRetired,    // Taken out of circulation by a smaller cap.
   kAllocated,  // In the hands of a caller.
+  kRecorded,   // The same, and its sites are recorded.
   kChained,    // Part of a PageChain or a PageReservation, or of one that was released.
 };
 
@@ -51,31 +53,32 @@ class PageSlab {
   }
   bool Owns(const void* p) const noexcept { return OffsetOf(p) >> page_shift_ < page_count_; }
 
-  // The index of a page that is freed now. Aborts with a report unless it is the first byte of a
-  // page in the state `expected`.
-  template <class LoadState>
-  [[gnu::always_inline]] PageIndex IndexToFree(const std::byte* page, PageState expected,
-                                               const CallSite& site,
-                                               LoadState load) const noexcept {
-    const size_t offset = OffsetOf(page);
-    const size_t index = offset >> page_shift_;
-    if (index >= page_count_ || (offset & (page_bytes() - 1)) != 0 ||
-        load(states_[index]) != expected) [[unlikely]] {
-      ReportBadFree(page, expected, site);
-    }
-    return static_cast<PageIndex>(index);
+  // The index of a page's first byte; for every other pointer a number that is no page's.
+  size_t NumberOf(const std::byte* page) const noexcept {
+    // A rotation and not a shift: an offset into a page comes out as too large a number.
+    return std::rotr(OffsetOf(page), static_cast<int>(page_shift_));
   }
+
+  // The state of a page that is out by itself. It is another one where sites are recorded, so that
+  // the short paths, which expect kAllocated and record nothing, need no test for that.
+  PageState allocated_state() const noexcept {
+    return sites_ != nullptr ? PageState::kRecorded : PageState::kAllocated;
+  }
+  bool records_sites() const noexcept { return sites_ != nullptr; }
+
+  // Aborts and says why `page`, whose state is `state` if it is one, cannot be taken back.
+  [[noreturn, gnu::cold, gnu::noinline]] void ReportBadFree(const std::byte* page, PageState state,
+                                                            CallSite site) const noexcept;
 
   // The arrays. A pool of many threads goes through std::atomic_ref.
   PageState& state(PageIndex index) const noexcept { return states_[index]; }
   PageIndex& link(PageIndex index) const noexcept { return links_[index]; }
 
-  // What a report will name. Cost: nothing unless sites are recorded.
-  [[gnu::always_inline]] void RecordAllocation(PageIndex index,
-                                               const CallSite& site) const noexcept {
+  // What a report will name, where sites are recorded.
+  void RecordAllocation(PageIndex index, CallSite site) const noexcept {
     if (sites_ != nullptr) sites_[index].allocated = site;
   }
-  [[gnu::always_inline]] void RecordFree(PageIndex index, const CallSite& site) const noexcept {
+  void RecordFree(PageIndex index, CallSite site) const noexcept {
     if (sites_ != nullptr) sites_[index].freed = site;
   }
 
@@ -110,9 +113,6 @@ class PageSlab {
     return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base_);
   }
   size_t DecommitRange(PageIndex begin, PageIndex end) noexcept;
-  [[noreturn, gnu::cold, gnu::noinline]] void ReportBadFree(const std::byte* page,
-                                                            PageState expected,
-                                                            const CallSite& site) const noexcept;
 
   std::byte* base_ = nullptr;
   unsigned page_shift_ = 0;
