@@ -27,7 +27,10 @@
 
 namespace granary {
 
-template <template <class> class Atomic = std::atomic>
+// kNo is the classic mistake; a test shows that it would be found.
+enum class Tagged : bool { kNo, kYes };
+
+template <template <class> class Atomic = std::atomic, Tagged kTagged = Tagged::kYes>
 class IndexStack {
  public:
   bool empty() const noexcept { return TopOf(head_.load(std::memory_order_relaxed)) == kNoPage; }
@@ -72,11 +75,11 @@ class IndexStack {
   }
 
  private:
-  static constexpr uint64_t kTag = uint64_t{1} << 32;
+  static constexpr uint64_t kTag = kTagged == Tagged::kYes ? uint64_t{1} << 32 : 0;
 
   static PageIndex TopOf(uint64_t head) noexcept { return static_cast<PageIndex>(head); }
   static uint64_t Next(uint64_t head, PageIndex top) noexcept {
-    return ((head + kTag) & ~(kTag - 1)) | top;
+    return ((head + kTag) & ~uint64_t{UINT32_MAX}) | top;
   }
 
   Atomic<uint64_t> head_{uint64_t{kNoPage}};

@@ -1,0 +1,184 @@
+// The lock-free parts of the pool in every order of their steps, and with faults put in on purpose,
+// which have to be found.
+#include "pool/testing/interleaving.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "pool/index_stack.h"
+#include "pool/owner_gate.h"
+
+namespace granary {
+namespace {
+
+using testing::Interleaving;
+using testing::StepAtomic;
+
+constexpr PageIndex kPages = 4;
+
+struct LinkArray {
+  std::vector<StepAtomic<PageIndex>>* links;
+  PageIndex Load(PageIndex index) const noexcept {
+    return (*links)[index].load(std::memory_order_relaxed);
+  }
+  void Store(PageIndex index, PageIndex next) const noexcept {
+    (*links)[index].store(next, std::memory_order_relaxed);
+  }
+};
+
+// Threads that pop and push; a page may be in one hand only.
+template <Tagged kTagged>
+struct StackCase {
+  StackCase() {
+    for (PageIndex page = kPages; page > 0; --page) stack->Push(Array(), page - 1, page - 1);
+  }
+
+  LinkArray Array() const { return {links.get()}; }
+
+  // The first takes one page. The others take two, and give the first of them back.
+  void Run(int thread) {
+    std::array<PageIndex, 2> taken;
+    if (thread == 0) {
+      const size_t count = stack->Pop(Array(), 1, taken.data());
+      for (size_t i = 0; i < count; ++i) held[0].push_back(taken[i]);
+      return;
+    }
+    const size_t first = stack->Pop(Array(), 1, taken.data());
+    const size_t second = stack->Pop(Array(), 1, taken.data() + 1);
+    if (second == 1) held[static_cast<size_t>(thread)].push_back(taken[1]);
+    if (first == 1) stack->Push(Array(), taken[0], taken[0]);
+  }
+
+  bool Check() {
+    std::vector<PageIndex> all;
+    for (const auto& hand : held) all.insert(all.end(), hand.begin(), hand.end());
+    std::array<PageIndex, kPages + 1> rest;
+    // A list that has gone wrong may be a ring.
+    const size_t count = stack->Pop(Array(), rest.size(), rest.data());
+    all.insert(all.end(), rest.begin(), rest.begin() + static_cast<ptrdiff_t>(count));
+    std::sort(all.begin(), all.end());
+    good = all.size() == kPages && std::unique(all.begin(), all.end()) == all.end();
+    *failed |= !good;
+    return good;
+  }
+
+  std::unique_ptr<std::vector<StepAtomic<PageIndex>>> links =
+      std::make_unique<std::vector<StepAtomic<PageIndex>>>(kPages, kNoPage);
+  std::unique_ptr<IndexStack<StepAtomic, kTagged>> stack =
+      std::make_unique<IndexStack<StepAtomic, kTagged>>();
+  std::array<std::vector<PageIndex>, 3> held;
+  bool good = true;
+  bool* failed = nullptr;
+};
+
+template <Tagged kTagged>
+bool StackFails(const Interleaving::Options& options, size_t* orders) {
+  bool failed = false;
+  *orders = Interleaving::Explore(options, [&] {
+    StackCase<kTagged> made;
+    made.failed = &failed;
+    return made;
+  });
+  return failed;
+}
+
+TEST(InterleavingTest, TheStackGivesEachPageToOne) {
+  size_t orders = 0;
+  EXPECT_FALSE(StackFails<Tagged::kYes>({.threads = 2, .interruptions_max = 4}, &orders));
+  EXPECT_GT(orders, 500u);
+  EXPECT_FALSE(StackFails<Tagged::kYes>({.threads = 3, .interruptions_max = 2}, &orders));
+  EXPECT_GT(orders, 500u);
+  EXPECT_FALSE(StackFails<Tagged::kYes>(
+      {.threads = 2, .interruptions_max = 3, .stores_are_delayed = true}, &orders));
+}
+
+TEST(InterleavingTest, AStackWithoutTagsIsFoundOut) {
+  size_t orders = 0;
+  EXPECT_TRUE(StackFails<Tagged::kNo>({.threads = 2, .interruptions_max = 1}, &orders));
+}
+
+enum class Fault { kNone, kNoFence, kNoWait, kNoStop };
+
+// An owner goes in twice, another stops it and goes to its things.
+struct GateCase {
+  struct State {
+    OwnerGate<StepAtomic> gate;
+    StepAtomic<int> pages{0};
+    int owner_added = 0;
+    int other_added = 0;
+  };
+
+  void Run(int thread) {
+    if (thread == 0) {
+      for (int i = 0; i < 2; ++i) {
+        if (!state->gate.Enter()) continue;
+        Add(state->owner_added);
+        state->gate.Leave();
+      }
+      return;
+    }
+    if (fault != Fault::kNoStop) state->gate.Stop();
+    if (fault != Fault::kNoFence) Interleaving::ProcessFence();
+    if (fault != Fault::kNoWait) state->gate.WaitUntilOut();
+    Add(state->other_added);
+    state->gate.Resume();
+  }
+
+  // Not atomic: two at once lose one.
+  void Add(int& added) {
+    const int pages = state->pages.load(std::memory_order_relaxed);
+    state->pages.store(pages + 1, std::memory_order_relaxed);
+    ++added;
+  }
+
+  bool Check() {
+    const bool good = state->pages.load(std::memory_order_relaxed) ==
+                      state->owner_added + state->other_added;
+    *failed |= !good;
+    return good;
+  }
+
+  std::unique_ptr<State> state = std::make_unique<State>();
+  Fault fault = Fault::kNone;
+  bool* failed = nullptr;
+};
+
+bool GateFails(Fault fault, bool stores_are_delayed, int interruptions_max) {
+  bool failed = false;
+  const size_t orders = Interleaving::Explore(
+      {.threads = 2,
+       .interruptions_max = interruptions_max,
+       .stores_are_delayed = stores_are_delayed},
+      [&] {
+        GateCase made;
+        made.fault = fault;
+        made.failed = &failed;
+        return made;
+      });
+  EXPECT_GT(orders, 0u);
+  return failed;
+}
+
+TEST(InterleavingTest, TheGateLetsOneIn) {
+  EXPECT_FALSE(GateFails(Fault::kNone, false, 3));
+  EXPECT_FALSE(GateFails(Fault::kNone, true, 3));
+}
+
+TEST(InterleavingTest, AGateWithoutItsFenceIsFoundOut) {
+  EXPECT_FALSE(GateFails(Fault::kNoFence, false, 3)) << "without store buffers it is not needed";
+  EXPECT_TRUE(GateFails(Fault::kNoFence, true, 3));
+}
+
+TEST(InterleavingTest, AGateThatDoesNotWaitIsFoundOut) {
+  EXPECT_TRUE(GateFails(Fault::kNoWait, false, 3));
+}
+
+TEST(InterleavingTest, AGateThatDoesNotStopIsFoundOut) {
+  EXPECT_TRUE(GateFails(Fault::kNoStop, false, 3));
+}
+
+}  // namespace
+}  // namespace granary
