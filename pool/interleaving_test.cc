@@ -135,8 +135,8 @@ struct GateCase {
   }
 
   bool Check() {
-    const bool good = state->pages.load(std::memory_order_relaxed) ==
-                      state->owner_added + state->other_added;
+    const bool good =
+        state->pages.load(std::memory_order_relaxed) == state->owner_added + state->other_added;
     *failed |= !good;
     return good;
   }
@@ -148,16 +148,15 @@ struct GateCase {
 
 bool GateFails(Fault fault, bool stores_are_delayed, int interruptions_max) {
   bool failed = false;
-  const size_t orders = Interleaving::Explore(
-      {.threads = 2,
-       .interruptions_max = interruptions_max,
-       .stores_are_delayed = stores_are_delayed},
-      [&] {
-        GateCase made;
-        made.fault = fault;
-        made.failed = &failed;
-        return made;
-      });
+  const size_t orders = Interleaving::Explore({.threads = 2,
+                                               .interruptions_max = interruptions_max,
+                                               .stores_are_delayed = stores_are_delayed},
+                                              [&] {
+                                                GateCase made;
+                                                made.fault = fault;
+                                                made.failed = &failed;
+                                                return made;
+                                              });
   EXPECT_GT(orders, 0u);
   return failed;
 }

@@ -191,42 +191,42 @@ size_t LocalPagePool::Trim(size_t keep_pages) noexcept {
   if (!trims_) return 0;
   ListAll();
   while (free_count_ > 0) slab_.state(TakeListed()) = PageState::kTrimmed;
-  // In the order of their addresses, from the end on, so that the first is the next to go.
+  for (PageIndex index = 0; index < next_ && keep_pages > 0; ++index) {
+    if (slab_.state(index) != PageState::kTrimmed) continue;
+    slab_.state(index) = PageState::kFree;
+    --keep_pages;
+  }
+  const size_t bytes = DecommitTrimmed(PageState::kCold);
+  // Both lists anew, from the end on, so that the first pages are the next to go.
   free_ = cold_ = kNoPage;
   cold_count_ = 0;
-  size_t trimmed = 0;
-  for (PageIndex index = 0; index < next_; ++index) {
-    trimmed += slab_.state(index) == PageState::kTrimmed;
-  }
-  const size_t kept = std::min(keep_pages, trimmed);
-  size_t to_skip = trimmed - kept;
   for (PageIndex index = next_; index > 0; --index) {
-    PageState& state = slab_.state(index - 1);
-    if (state == PageState::kTrimmed && to_skip == 0) {
-      state = PageState::kFree;
-      PushListed(index - 1);
-    } else if (state == PageState::kTrimmed || state == PageState::kCold) {
-      to_skip -= state == PageState::kTrimmed;
-      SetLink(index - 1, cold_);
-      cold_ = index - 1;
-      ++cold_count_;
-    }
+    const PageState state = slab_.state(index - 1);
+    if (state == PageState::kFree) PushListed(index - 1);
+    if (state != PageState::kCold) continue;
+    SetLink(index - 1, cold_);
+    cold_ = index - 1;
+    ++cold_count_;
   }
-  return DecommitTrimmed(PageState::kCold);
+  return bytes;
 }
 
-// Gives back the memory of the kTrimmed pages, and leaves them in the state `next`.
+// Gives back the memory of the kTrimmed pages and leaves them in the state `next`, or kFree where
+// it cannot be given back by itself.
 size_t LocalPagePool::DecommitTrimmed(PageState next) noexcept {
   size_t bytes = 0;
   for (PageIndex index = 0; index < next_;) {
     const PageIndex begin = index;
     while (index < next_ && slab_.state(index) == PageState::kTrimmed) ++index;
-    if (begin < index) {
-      bytes += slab_.Decommit(begin, index,
-                              [&](PageIndex i) { return slab_.state(i) == PageState::kCold; });
-      for (PageIndex i = begin; i < index; ++i) slab_.state(i) = next;
-    } else {
+    if (begin == index) {
       ++index;
+      continue;
+    }
+    const PageSlab::Run given = slab_.Decommit(begin, index);
+    bytes += given.size() * page_bytes();
+    for (PageIndex i = begin; i < index; ++i) {
+      const bool stays = next == PageState::kCold && !given.Has(i);
+      slab_.state(i) = stays ? PageState::kFree : next;
     }
   }
   return bytes;

@@ -423,9 +423,12 @@ size_t PagePool::DecommitMarked() noexcept {
     const PageIndex begin = index;
     while (index < touched && StateOf(index) == PageState::kTrimmed) ++index;
     if (begin < index) {
-      bytes +=
-          slab_.Decommit(begin, index, [&](PageIndex i) { return StateOf(i) == PageState::kCold; });
-      for (PageIndex i = begin; i < index; ++i) SetState(i, PageState::kCold);
+      const PageSlab::Run cold = slab_.Decommit(begin, index);
+      bytes += cold.size() * page_bytes();
+      for (PageIndex i = begin; i < index; ++i) {
+        SetState(i, cold.Has(i) ? PageState::kCold : PageState::kFree);
+        if (!cold.Has(i)) PushFree(i, i, 1);
+      }
     } else {
       ++index;
     }
@@ -452,7 +455,7 @@ void PagePool::DecommitRetired() noexcept {
   PageIndex begin = 0;
   for (PageIndex index = 0; index <= touched; ++index) {
     if (index < touched && StateOf(index) == PageState::kRetired) continue;
-    if (begin < index) slab_.Decommit(begin, index, [](PageIndex) { return false; });
+    if (begin < index) slab_.Decommit(begin, index);
     begin = index + 1;
   }
 }

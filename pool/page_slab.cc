@@ -106,10 +106,14 @@ Expected<PageSlab> PageSlab::Create(const PagePoolOptions& options) {
   return slab;
 }
 
-size_t PageSlab::DecommitRange(PageIndex begin, PageIndex end) noexcept {
-  const auto decommitted = pages_.Decommit(static_cast<uint64_t>(begin) << page_shift_,
-                                           static_cast<size_t>(end - begin) << page_shift_);
-  return decommitted ? *decommitted : 0;
+PageSlab::Run PageSlab::Decommit(PageIndex begin, PageIndex end) noexcept {
+  const size_t pages_in_systems = std::max<size_t>(1, pages_.page_bytes() >> page_shift_);
+  const auto first = static_cast<PageIndex>(AlignUp(begin, pages_in_systems));
+  const auto last = static_cast<PageIndex>(end & ~(pages_in_systems - 1));
+  if (first >= last) return {begin, begin};
+  const auto decommitted = pages_.Decommit(static_cast<uint64_t>(first) << page_shift_,
+                                           static_cast<size_t>(last - first) << page_shift_);
+  return decommitted ? Run{first, last} : Run{begin, begin};
 }
 
 void PageSlab::ReportBadFree(const std::byte* page, PageState state, CallSite site) const noexcept {

@@ -9,7 +9,6 @@
 #ifndef GRANARY_POOL_PAGE_SLAB_H_
 #define GRANARY_POOL_PAGE_SLAB_H_
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -82,16 +81,18 @@ class PageSlab {
     if (sites_ != nullptr) sites_[index].freed = site;
   }
 
-  // Gives the memory of the pages [begin, end) back to the system; returns how many bytes that
-  // were. Where several pages share one of the system's, that goes back if `is_cold(index)` says
-  // that its others have no memory any more.
-  template <class IsCold>
-  size_t Decommit(PageIndex begin, PageIndex end, const IsCold& is_cold) noexcept {
-    const size_t mask = std::max<size_t>(1, pages_.page_bytes() >> page_shift_) - 1;
-    while ((begin & mask) != 0 && is_cold(begin - 1)) --begin;
-    while ((end & mask) != 0 && end < page_count_ && is_cold(end)) ++end;
-    return DecommitRange(begin, end);
-  }
+  // A run of pages.
+  struct Run {
+    PageIndex begin;
+    PageIndex end;
+
+    bool Has(PageIndex index) const noexcept { return begin <= index && index < end; }
+    size_t size() const noexcept { return end - begin; }
+  };
+
+  // Gives the memory of the pages [begin, end) back to the system; returns for which of them it
+  // did: a system page that they share with others stays.
+  Run Decommit(PageIndex begin, PageIndex end) noexcept;
 
   // What the pages and the arrays have in physical memory, in bytes.
   Expected<size_t> ResidentPageBytes() const { return pages_.ResidentBytes(); }
@@ -112,7 +113,6 @@ class PageSlab {
   size_t OffsetOf(const void* p) const noexcept {
     return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base_);
   }
-  size_t DecommitRange(PageIndex begin, PageIndex end) noexcept;
 
   std::byte* base_ = nullptr;
   unsigned page_shift_ = 0;

@@ -9,8 +9,8 @@
 //
 //   const size_t orders = Interleaving::Explore({.threads = 2}, [] { return Case(); });
 //
-// A case has Run(thread), which is called once on each thread, and Check(), which is called when all
-// have ended.
+// A case has Run(thread), which is called once on each thread, and Check(), which is called when
+// all have ended.
 #ifndef GRANARY_POOL_TESTING_INTERLEAVING_H_
 #define GRANARY_POOL_TESTING_INTERLEAVING_H_
 
