@@ -17,8 +17,7 @@ TYPED_TEST_SUITE(ArenaOnPagesTest, Pools);
 TYPED_TEST(ArenaOnPagesTest, ABlockIsAPageHeaderIncluded) {
   const auto pool = std::move(*TypeParam::Create({.page_bytes = 4096, .max_pages = 100}));
   BasicPagePoolResource pages(*pool);
-  Arena arena(
-      {.retention = Retention::KeepAll(), .upstream = &pages, .checks = Checks::kOff});
+  Arena arena({.retention = Retention::KeepAll(), .upstream = &pages, .checks = Checks::kOff});
   EXPECT_EQ(pool->Stats().live_pages, 0u);
   ASSERT_NE(arena.TryAllocate(16, 16), nullptr);
   EXPECT_EQ(pool->Stats().live_pages, 1u);

@@ -62,7 +62,7 @@ class [[nodiscard]] PageChain {
     size_t left_ = 0;
   };
 
-  // Empty, and of no pool.
+  // Empty, and of no pool: nothing can be appended, only spliced or moved in.
   PageChain() noexcept = default;
   PageChain(PageChain&& other) noexcept { Swap(other); }
   PageChain& operator=(PageChain&& other) noexcept {

@@ -135,7 +135,7 @@ class PagePool final : private PerThread::Owner {
   friend Chain;
 
   // The pages that were never handed out, [next, end).
-  struct Untouched {
+  struct alignas(8) Untouched {
     PageIndex next;
     PageIndex end;
   };

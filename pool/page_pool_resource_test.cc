@@ -37,14 +37,13 @@ ConformanceTraits Traits(std::string name, size_t page_bytes, bool record_sites)
           .largest_request_bytes = page_bytes};
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    PagePool, ResourceConformanceTest,
-    testing::Values(Traits<PagePool>("Shared4K", 4096, false),
-                    Traits<PagePool>("Shared512", 512, false),
-                    Traits<PagePool>("Shared64K", 65536, true),
-                    Traits<LocalPagePool>("Local4K", 4096, false),
-                    Traits<LocalPagePool>("Local64K", 65536, true)),
-    ConformanceName);
+INSTANTIATE_TEST_SUITE_P(PagePool, ResourceConformanceTest,
+                         testing::Values(Traits<PagePool>("Shared4K", 4096, false),
+                                         Traits<PagePool>("Shared512", 512, false),
+                                         Traits<PagePool>("Shared64K", 65536, true),
+                                         Traits<LocalPagePool>("Local4K", 4096, false),
+                                         Traits<LocalPagePool>("Local64K", 65536, true)),
+                         ConformanceName);
 
 TEST(PagePoolResourceTest, ServesUpToAPage) {
   const auto pool = std::move(*PagePool::Create({.page_bytes = 8192, .max_pages = 3}));
