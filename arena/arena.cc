@@ -298,6 +298,7 @@ Arena::Cursor Arena::WholeOf(BlockLink* block) noexcept {
 }
 
 void Arena::AppendBlocks(const BlockChain& chain) noexcept {
+  if (chain.count == 0) return;
   blocks_.Append(chain);
   FirstBlockChanged();
 }
@@ -311,8 +312,10 @@ void Arena::CutBlocksBehind(const BlockList::Position& position) noexcept {
 void Arena::KeepAtMost(size_t bytes) noexcept {
   if (blocks_.bytes() + large_.held_bytes() <= bytes) return;
   BlockList::Position kept;
+  // What cannot be kept is not looked at: after a long use the first block is out of every cache.
   for (BlockLink* block = blocks_.first();
-       kept.count < blocks_.count() && block->bytes <= bytes - kept.bytes; block = block->next) {
+       kept.bytes < bytes && kept.count < blocks_.count() && block->bytes <= bytes - kept.bytes;
+       block = block->next) {
     kept = {block, kept.count + 1, kept.bytes + block->bytes};
   }
   CutBlocksBehind(kept);

@@ -4,8 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "memory/misuse.h"
-
 namespace granary {
 
 Expected<std::unique_ptr<LocalPagePool>> LocalPagePool::Create(const PagePoolOptions& options) {
@@ -68,17 +66,20 @@ void LocalPagePool::DeallocateSlow(std::byte* page, CallSite site) noexcept {
 
 PageIndex LocalPagePool::TakeElsewhere() noexcept {
   if (released_ != kNoPage) {
-    // One page of a released chain; the rest of it stays.
-    const PageIndex first = TakeBack(At(released_), PageState::kFree, {});
-    const BlockLink* const next = reinterpret_cast<const BlockLink*>(At(first))->next;
-    if (next == nullptr) {
-      released_ = LinkOf(first);
+    // The first page of a ring; the rest of it stays.
+    if (slab_.state(released_) != slab_.allocated_state()) {
+      slab_.ReportBadFree(At(released_), slab_.state(released_), {});
+    }
+    auto* const last = reinterpret_cast<BlockLink*>(At(released_));
+    auto* const first = last->next;
+    const PageIndex index = TakeBack(reinterpret_cast<std::byte*>(first), PageState::kFree, {});
+    if (first == last) {
+      released_ = LinkOf(released_);
     } else {
-      released_ = IndexOf(next);
-      SetLink(released_, LinkOf(first));
+      last->next = first->next;
     }
     --released_count_;
-    return first;
+    return index;
   }
   if (cold_ != kNoPage) {
     --cold_count_;
@@ -164,14 +165,14 @@ void LocalPagePool::ReleaseChain(PageIndex first, PageIndex last, size_t count) 
 
 void LocalPagePool::ReleaseBlocks(const BlockChain& blocks) noexcept {
   if (blocks.count == 0) return;
-  blocks.last->next = nullptr;
-  const PageIndex first = IndexOf(blocks.first);
-  if (!Owns(blocks.first) || At(first) != reinterpret_cast<std::byte*>(blocks.first)) {
-    AbortOnMisuse("pool '%s': release of a chain at %p, which is none of its pages", name(),
-                  static_cast<const void*>(blocks.first));
+  const auto* const last = reinterpret_cast<std::byte*>(blocks.last);
+  if (slab_.NumberOf(last) >= slab_.page_count()) {
+    slab_.ReportBadFree(last, PageState::kUntouched, {});
   }
-  SetLink(first, released_);
-  released_ = first;
+  // As a ring that hangs on its last page. The first may be long out of every cache.
+  blocks.last->next = blocks.first;
+  SetLink(IndexOf(last), released_);
+  released_ = IndexOf(last);
   released_count_ += blocks.count;
 }
 

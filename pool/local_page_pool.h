@@ -102,7 +102,7 @@ class LocalPagePool final {
   PageIndex cold_ = kNoPage;
   size_t cold_count_ = 0;
   size_t retired_count_ = 0;
-  // First pages of the chains that ReleaseBlocks took, each linked on within its pages.
+  // Last pages of the chains that ReleaseBlocks took, each linked on within its pages to a ring.
   PageIndex released_ = kNoPage;
   size_t released_count_ = 0;
 };

@@ -6,8 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "memory/misuse.h"
-
 namespace granary {
 
 Expected<std::unique_ptr<PagePool>> PagePool::Create(const PagePoolOptions& options) {
@@ -177,13 +175,14 @@ void PagePool::ReleaseChain(PageIndex first, PageIndex last, size_t count) noexc
 
 void PagePool::ReleaseBlocks(const BlockChain& blocks) noexcept {
   if (blocks.count == 0) return;
-  blocks.last->next = nullptr;
-  const PageIndex first = IndexOf(blocks.first);
-  if (!Owns(blocks.first) || At(first) != reinterpret_cast<std::byte*>(blocks.first)) {
-    AbortOnMisuse("pool '%s': release of a chain at %p, which is none of its pages", name(),
-                  static_cast<const void*>(blocks.first));
+  const auto* const last = reinterpret_cast<std::byte*>(blocks.last);
+  if (slab_.NumberOf(last) >= slab_.page_count()) {
+    slab_.ReportBadFree(last, PageState::kUntouched, {});
   }
-  released_.Push(links(), first, first);
+  // As a ring that hangs on its last page. The first may be long out of every cache.
+  blocks.last->next = blocks.first;
+  const PageIndex index = IndexOf(last);
+  released_.Push(links(), index, index);
   free_count_.fetch_add(static_cast<int64_t>(blocks.count), std::memory_order_relaxed);
 }
 
@@ -211,23 +210,26 @@ size_t PagePool::TakeSome(size_t count, PageIndex* out) noexcept {
   return TakeUntouched(count, out);
 }
 
-// A released chain is the one's who pops its first page. What is left of it goes back as a chain.
+// A released ring is the one's who pops it. What is left of it goes back as a ring.
 size_t PagePool::TakeReleased(size_t count, PageIndex* out) noexcept {
-  PageIndex first;
-  if (released_.Pop(links(), 1, &first) == 0) return 0;
-  auto* block = reinterpret_cast<BlockLink*>(At(first));
-  size_t taken = 0;
-  while (block != nullptr && taken < count) {
+  PageIndex last_index;
+  if (released_.Pop(links(), 1, &last_index) == 0) return 0;
+  auto* const last = reinterpret_cast<BlockLink*>(At(last_index));
+  if (StateOf(last_index) != slab_.allocated_state()) {
+    slab_.ReportBadFree(At(last_index), StateOf(last_index), {});
+  }
+  BlockLink* block = last->next;
+  for (size_t taken = 0; taken < count; ++taken) {
     std::byte* const page = reinterpret_cast<std::byte*>(block);
-    out[taken++] = TakeBack(page, PageState::kFree, {});
+    out[taken] = TakeBack(page, PageState::kFree, {});
+    const bool is_last = block == last;
     block = block->next;
     MarkFree(page, page_bytes());
+    if (is_last) return taken + 1;
   }
-  if (block != nullptr) {
-    const PageIndex rest = IndexOf(block);
-    released_.Push(links(), rest, rest);
-  }
-  return taken;
+  last->next = block;
+  released_.Push(links(), last_index, last_index);
+  return count;
 }
 
 size_t PagePool::TakeUntouched(size_t count, PageIndex* out) noexcept {

@@ -218,7 +218,7 @@ class PagePool final : private PerThread::Owner {
 
   // Free pages, their memory there. Those that came in a chain are kChained still.
   alignas(64) IndexStack<> free_;
-  // First pages of the chains that ReleaseBlocks took, each linked on within its pages.
+  // Last pages of the chains that ReleaseBlocks took, each linked on within its pages to a ring.
   alignas(64) IndexStack<> released_;
   // Free pages without memory.
   alignas(64) IndexStack<> cold_;

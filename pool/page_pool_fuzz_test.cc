@@ -187,7 +187,8 @@ class Machine {
 
 template <class Pool>
 void Run(Input input, uint8_t choice) {
-  Machine<Pool> machine((choice & 2) != 0 ? 512 : 4096, 1 + size_t{choice} % 100 * 4, (choice & 4) != 0);
+  Machine<Pool> machine((choice & 2) != 0 ? 512 : 4096, 1 + size_t{choice} % 100 * 4,
+                        (choice & 4) != 0);
   while (!input.empty()) machine.Step(input);
   machine.Finish();
 }
