@@ -123,7 +123,7 @@ class ConcurrentArena final : public MemoryResource, private PerThread::Owner {
 
   // As Arena's functions of the same names, from the calling thread's lane.
   [[nodiscard]] void* TryAllocate(size_t bytes, size_t alignment) noexcept override;
-  [[nodiscard]] void* TryAllocate(size_t bytes) noexcept {
+  [[nodiscard, gnu::always_inline]] void* TryAllocate(size_t bytes) noexcept {
     return TryAllocate(bytes, kDefaultAlignment);
   }
   [[nodiscard]] void* allocate(size_t bytes, size_t alignment = kDefaultAlignment);
