@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "arena/arena_progress.h"
 #include "memory/malloc_resource.h"
 #include "memory/misuse.h"
 
@@ -41,6 +42,7 @@ Arena::Arena(const ArenaOptions& options) noexcept
       upstream_(options.upstream != nullptr ? options.upstream : &MallocResource::Default()),
       first_block_bytes_(AlignUp(options.first_block_bytes, kDefaultAlignment)),
       max_block_bytes_(AlignUp(options.max_block_bytes, kDefaultAlignment)),
+      growth_divisor_(options.growth_divisor),
       retention_(options.retention),
       name_(options.name),
       checker_(options.name) {
@@ -106,12 +108,8 @@ void* Arena::AllocateUnchecked(size_t bytes, size_t alignment) noexcept {
 
   // A payload is aligned to kDefaultAlignment: what a larger alignment may skip has to fit as well.
   const size_t needed = bytes + (alignment > kDefaultAlignment ? alignment - kDefaultAlignment : 0);
-  const size_t next_payload = NextPayloadBytes();
-  const size_t room = Headroom();
-  const bool used_up = place_.block == nullptr || room <= PayloadBytes(place_.block) / 32;
-  const bool is_large = needed > next_payload / 8 && !(used_up && needed <= next_payload);
-  if (!is_large) {
-    if (!EnterNextBlock(needed)) return nullptr;
+  if (!IsLarge(needed)) {
+    if (!EnterNextBlock(AlignUp(needed, std::min(alignment, kDefaultAlignment)))) return nullptr;
     return TryCursor(bytes, alignment);
   }
   void* const p = large_.TryAllocate(*upstream_, LargeBytes(bytes, alignment), alignment,
@@ -119,7 +117,19 @@ void* Arena::AllocateUnchecked(size_t bytes, size_t alignment) noexcept {
   if (p == nullptr) return nullptr;
   place_.large = large_.position();
   reset_is_slow_ = true;
+  if (progress_ != nullptr) Publish();
   return p;
+}
+
+// Whether a request that the current block has no room for stands aside.
+bool Arena::IsLarge(size_t bytes) const noexcept {
+  const size_t next = NextPayloadBytes();
+  if (bytes > next) return true;
+  size_t most_in_blocks = next / 8;
+  if (growth_divisor_ > 1) most_in_blocks = std::max(most_in_blocks, first_block_bytes_ / 2);
+  if (bytes <= most_in_blocks) return false;
+  const bool used_up = place_.block == nullptr || Headroom() <= PayloadBytes(place_.block) / 32;
+  return !used_up;
 }
 
 // The current block, with the alignments that the inlined paths leave out.
@@ -131,10 +141,12 @@ void* Arena::TryCursor(size_t bytes, size_t alignment) noexcept {
 
 size_t Arena::NextPayloadBytes() const noexcept {
   if (const BlockLink* const next = NextBlock()) return PayloadBytes(next);
-  // Doubling what is held keeps the number of blocks logarithmic; large objects count, so that an
-  // arena of many medium objects grows blocks that hold them.
-  const size_t doubled = std::bit_floor(HeldBytes() | 1);
-  return std::clamp(doubled, first_block_bytes_, max_block_bytes_);
+  // Growing with what is held keeps the number of blocks logarithmic; large objects count, so that
+  // an arena of many medium objects grows blocks that hold them.
+  const size_t grown = growth_divisor_ == 1
+                           ? std::bit_floor(HeldBytes() | 1)
+                           : HeldBytes() / growth_divisor_ & ~(kDefaultAlignment - 1);
+  return std::clamp(grown, first_block_bytes_, max_block_bytes_);
 }
 
 bool Arena::EnterNextBlock(size_t payload_bytes) noexcept {
@@ -151,13 +163,24 @@ bool Arena::EnterNextBlock(size_t payload_bytes) noexcept {
   }
   place_.block = next;
   free = WholeOf(next);
+  if (progress_ != nullptr) Publish();
   return true;
+}
+
+void Arena::Publish() const noexcept {
+  const MemoryStats stats = Stats();
+  progress_->Set(stats.asked_bytes, stats.used_bytes);
 }
 
 BlockLink* Arena::AcquireBlock(size_t payload_bytes) noexcept {
   const size_t smallest = AlignUp(
       std::min(std::max(payload_bytes, first_block_bytes_), max_block_bytes_), kDefaultAlignment);
   size_t payload = std::max(NextPayloadBytes(), smallest);
+  if (growth_divisor_ > 1) {
+    const size_t whole_requests =
+        AlignUp(payload + (payload_bytes - 1 - (payload - 1) % payload_bytes), kDefaultAlignment);
+    if (whole_requests <= max_block_bytes_) payload = whole_requests;
+  }
   void* memory = upstream_->TryAllocate(kBlockHeaderBytes + payload, kChainAlignment);
   // Near a limit half a block is better than a refusal.
   while (memory == nullptr && payload > smallest) {

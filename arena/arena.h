@@ -62,6 +62,7 @@
 
 namespace granary {
 
+class ArenaProgress;
 class ArenaMark;
 
 class Arena final : public MemoryResource {
@@ -196,6 +197,9 @@ class Arena final : public MemoryResource {
  private:
   friend class ArenaMark;
   friend class ArenaScope;
+  // Its lanes are arenas: it makes objects in memory that it has from one, and runs the cleanups of
+  // all before it takes anything back.
+  friend class ConcurrentArena;
 
   using Cursor = BumpCursor;
 
@@ -208,6 +212,35 @@ class Arena final : public MemoryResource {
   struct ArrayCleanup : Cleanup {
     size_t count;
   };
+
+  // What Create asks for: the object, and its cleanup behind it where it needs one.
+  template <class T>
+  struct ObjectLayout {
+    static constexpr bool kHasCleanup = !std::is_trivially_destructible_v<T>;
+    static constexpr size_t kCleanupOffset = AlignUp(sizeof(T), alignof(Cleanup));
+    static constexpr size_t kBytes = kHasCleanup ? kCleanupOffset + sizeof(Cleanup) : sizeof(T);
+    static constexpr size_t kAlignment =
+        kHasCleanup && alignof(T) < alignof(Cleanup) ? alignof(Cleanup) : alignof(T);
+  };
+  // The same for CreateArray. A count whose size would overflow asks for more than anybody has.
+  template <class T>
+  struct ArrayLayout {
+    static constexpr bool kHasCleanup = !std::is_trivially_destructible_v<T>;
+    static constexpr size_t kAlignment =
+        kHasCleanup && alignof(T) < alignof(ArrayCleanup) ? alignof(ArrayCleanup) : alignof(T);
+    static constexpr size_t CleanupOffset(size_t count) noexcept {
+      return AlignUp(count * sizeof(T), alignof(ArrayCleanup));
+    }
+    static constexpr size_t Bytes(size_t count) noexcept {
+      if (count > (size_t{PTRDIFF_MAX} - sizeof(ArrayCleanup)) / sizeof(T)) return SIZE_MAX;
+      return kHasCleanup ? CleanupOffset(count) + sizeof(ArrayCleanup) : count * sizeof(T);
+    }
+  };
+  // Constructs in `memory`, which the layout's request gave, and registers the cleanup.
+  template <class T, class... Arguments>
+  T* CreateIn(void* memory, Arguments&&... arguments);
+  template <class T>
+  T* CreateArrayIn(void* memory, size_t count);
 
   // Where the arena stands besides the cursor and what it has left behind to get there.
   struct Place {
@@ -232,6 +265,8 @@ class Arena final : public MemoryResource {
   void* TryCursor(size_t bytes, size_t alignment) noexcept;
   bool EnterNextBlock(size_t payload_bytes) noexcept;
   BlockLink* AcquireBlock(size_t payload_bytes) noexcept;
+  bool IsLarge(size_t bytes) const noexcept;
+  void Publish() const noexcept;
   bool ResizeUnchecked(void* p, size_t old_bytes, size_t new_bytes, size_t alignment) noexcept;
   bool ResizeAtCursor(void* p, size_t old_bytes, size_t new_bytes) noexcept;
   bool ResizeChecked(void* p, size_t old_bytes, size_t new_bytes, size_t alignment) noexcept;
@@ -285,9 +320,12 @@ class Arena final : public MemoryResource {
   BlockLink* given_block_ = nullptr;
   size_t first_block_bytes_;
   size_t max_block_bytes_;
+  size_t growth_divisor_;
   Retention retention_;
   Demand demand_;
   const char* name_;
+  // Where other threads read how far the arena is; nullptr: nobody asks.
+  ArenaProgress* progress_ = nullptr;
   Cursor checked_cursor_;
   ArenaChecker checker_;
 };
@@ -321,24 +359,22 @@ T* ConstructAt(void* memory, Arguments&&... arguments) {
 }  // namespace arena_internal
 
 template <class T, class... Arguments>
-T* Arena::TryCreate(Arguments&&... arguments) {
-  if constexpr (std::is_trivially_destructible_v<T>) {
-    void* const memory = TryAllocate(sizeof(T), alignof(T));
-    if (memory == nullptr) [[unlikely]]
-      return nullptr;
-    return arena_internal::ConstructAt<T>(memory, std::forward<Arguments>(arguments)...);
-  } else {
-    constexpr size_t kCleanupOffset = AlignUp(sizeof(T), alignof(Cleanup));
-    constexpr size_t kAlignment = alignof(T) > alignof(Cleanup) ? alignof(T) : alignof(Cleanup);
-    void* const memory = TryAllocate(kCleanupOffset + sizeof(Cleanup), kAlignment);
-    if (memory == nullptr) [[unlikely]]
-      return nullptr;
-    T* const object = arena_internal::ConstructAt<T>(memory, std::forward<Arguments>(arguments)...);
+T* Arena::CreateIn(void* memory, Arguments&&... arguments) {
+  T* const object = arena_internal::ConstructAt<T>(memory, std::forward<Arguments>(arguments)...);
+  if constexpr (ObjectLayout<T>::kHasCleanup) {
     Register(
-        ::new (static_cast<std::byte*>(memory) + kCleanupOffset) Cleanup,
+        ::new (static_cast<std::byte*>(memory) + ObjectLayout<T>::kCleanupOffset) Cleanup,
         [](void* p) { static_cast<T*>(p)->~T(); }, object);
-    return object;
   }
+  return object;
+}
+
+template <class T, class... Arguments>
+T* Arena::TryCreate(Arguments&&... arguments) {
+  void* const memory = TryAllocate(ObjectLayout<T>::kBytes, ObjectLayout<T>::kAlignment);
+  if (memory == nullptr) [[unlikely]]
+    return nullptr;
+  return CreateIn<T>(memory, std::forward<Arguments>(arguments)...);
 }
 
 template <class T, class... Arguments>
@@ -350,39 +386,33 @@ T* Arena::Create(Arguments&&... arguments) {
 }
 
 template <class T>
-T* Arena::TryCreateArray(size_t count) {
-  if (count > (size_t{PTRDIFF_MAX} - sizeof(ArrayCleanup)) / sizeof(T)) return nullptr;
-  if constexpr (std::is_trivially_destructible_v<T>) {
-    void* const memory = TryAllocate(count * sizeof(T), alignof(T));
-    if (memory == nullptr) [[unlikely]]
-      return nullptr;
-    T* const array = static_cast<T*>(memory);
-    std::uninitialized_value_construct_n(array, count);
-    return array;
-  } else {
-    constexpr size_t kAlignment = alignof(T) > alignof(Cleanup) ? alignof(T) : alignof(Cleanup);
-    const size_t cleanup_offset = AlignUp(count * sizeof(T), alignof(ArrayCleanup));
-    void* const memory = TryAllocate(cleanup_offset + sizeof(ArrayCleanup), kAlignment);
-    if (memory == nullptr) [[unlikely]]
-      return nullptr;
-    T* const array = static_cast<T*>(memory);
-    std::uninitialized_value_construct_n(array, count);
-    auto* const cleanup = ::new (static_cast<std::byte*>(memory) + cleanup_offset) ArrayCleanup;
+T* Arena::CreateArrayIn(void* memory, size_t count) {
+  T* const array = static_cast<T*>(memory);
+  std::uninitialized_value_construct_n(array, count);
+  if constexpr (ArrayLayout<T>::kHasCleanup) {
+    auto* const cleanup =
+        ::new (static_cast<std::byte*>(memory) + ArrayLayout<T>::CleanupOffset(count)) ArrayCleanup;
     cleanup->count = count;
-    // The record is what it is told of: it knows the count, and the array stands `cleanup_offset`
-    // below.
+    // The record is what it is told of: it knows the count, and so where the array stands below it.
     Register(
         cleanup,
         [](void* p) {
           auto* const self = static_cast<ArrayCleanup*>(p);
-          T* const first =
-              reinterpret_cast<T*>(reinterpret_cast<std::byte*>(self) -
-                                   AlignUp(self->count * sizeof(T), alignof(ArrayCleanup)));
+          T* const first = reinterpret_cast<T*>(reinterpret_cast<std::byte*>(self) -
+                                                ArrayLayout<T>::CleanupOffset(self->count));
           for (size_t i = self->count; i > 0; --i) first[i - 1].~T();
         },
         cleanup);
-    return array;
   }
+  return array;
+}
+
+template <class T>
+T* Arena::TryCreateArray(size_t count) {
+  void* const memory = TryAllocate(ArrayLayout<T>::Bytes(count), ArrayLayout<T>::kAlignment);
+  if (memory == nullptr) [[unlikely]]
+    return nullptr;
+  return CreateArrayIn<T>(memory, count);
 }
 
 template <class T>

@@ -57,6 +57,8 @@ std::vector<ConformanceTraits> EveryArena() {
     all.push_back(
         Traits("SmallBlocks",
                {.first_block_bytes = 256, .max_block_bytes = size_t{1} << 10, .checks = checks}));
+    all.push_back(Traits("GrowthByShare",
+                         {.first_block_bytes = 1008, .growth_divisor = 16, .checks = checks}));
     all.push_back(Traits("GivenBlock", {.checks = checks}, 10'001));
     all.push_back(
         Traits("GivenBlockKeepAll", {.retention = Retention::KeepAll(), .checks = checks}, 10'001));

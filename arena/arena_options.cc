@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kSmallestBlockBytes = 256;
 constexpr size_t kLargestBlockBytes = size_t{1} << 30;
+constexpr size_t kLargestGrowthDivisor = 1024;
 
 tl::unexpected<Error> Invalid(std::string message) {
   return tl::make_unexpected(Error{.code = ErrorCode::kInvalidArgument,
@@ -29,6 +30,10 @@ Expected<void> ArenaOptions::Validate() const {
   if (first_block_bytes > max_block_bytes) {
     return Invalid("first_block_bytes (" + std::to_string(first_block_bytes) +
                    ") is above max_block_bytes (" + std::to_string(max_block_bytes) + ")");
+  }
+  if (growth_divisor < 1 || growth_divisor > kLargestGrowthDivisor) {
+    return Invalid("growth_divisor is " + std::to_string(growth_divisor) +
+                   "; it has to be from 1 to " + std::to_string(kLargestGrowthDivisor));
   }
   if (name == nullptr) return Invalid("name is null");
   return {};

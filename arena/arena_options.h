@@ -59,6 +59,11 @@ struct ArenaOptions {
   // size (MemoryResource::block_bytes) every block is one of those, its header included.
   size_t first_block_bytes = 4096;
   size_t max_block_bytes = size_t{1} << 20;
+  // Above 1, up to 1024: a later block has this part of what is held instead, which bounds what
+  // lies free in it as a share of what is used, at the price of more blocks. A request that opens
+  // such a block finds a whole number of its size in it, and requests up to half the first block
+  // never stand aside, so that small blocks waste little on objects that nearly fill them.
+  size_t growth_divisor = 1;
   // What Reset() keeps.
   Retention retention = Retention::Adaptive();
   // Where blocks come from; must outlive the arena. nullptr is MallocResource::Default().

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/intrusive/set.hpp>
 #include <mutex>
 #include <new>
@@ -22,6 +23,8 @@ struct PerThread::Registry {
   Alive alive;
   // 0 is nobody's: it is what an empty table has.
   uint64_t next_id = 1;
+  // How many of those that live have each place in the threads' tables.
+  std::array<size_t, kEntries> owners_at = {};
 
   // Never destroyed: threads may end after static objects are gone.
   static Registry& Get() {
@@ -54,15 +57,13 @@ struct PerThread::Records {
 
 constinit thread_local PerThread::Table PerThread::table_ = {};
 
-PerThread::PerThread(Owner& owner) noexcept
-    : id_([] {
-        Registry& registry = Registry::Get();
-        const std::lock_guard lock(registry.mutex);
-        return registry.next_id++;
-      }()),
-      owner_(owner) {
+PerThread::PerThread(Owner& owner) noexcept : owner_(owner) {
   Registry& registry = Registry::Get();
   const std::lock_guard lock(registry.mutex);
+  id_ = registry.next_id++;
+  const auto emptiest = std::min_element(registry.owners_at.begin(), registry.owners_at.end());
+  ++*emptiest;
+  place_ = static_cast<size_t>(emptiest - registry.owners_at.begin());
   registry.alive.insert(*this);
 }
 
@@ -70,6 +71,7 @@ PerThread::~PerThread() {
   Registry& registry = Registry::Get();
   const std::lock_guard lock(registry.mutex);
   registry.alive.erase(registry.alive.iterator_to(*this));
+  --registry.owners_at[place_];
 }
 
 // A key of the system's and not a thread_local object: its destructor runs after those of all
@@ -102,7 +104,7 @@ void* PerThread::FindDisplaced() const noexcept {
   // The newest first: it is the likeliest to live.
   for (auto entry = records->entries.rbegin(); entry != records->entries.rend(); ++entry) {
     if (entry->id != id_) continue;
-    table_.entries[id_ % kEntries] = *entry;
+    table_.entries[place_] = *entry;
     return entry->value;
   }
   return nullptr;
@@ -125,7 +127,7 @@ bool PerThread::Set(void* value) noexcept {
   } catch (const std::bad_alloc&) {
     return false;
   }
-  table_.entries[id_ % kEntries] = entries.back();
+  table_.entries[place_] = entries.back();
   return true;
 }
 

@@ -2,16 +2,16 @@
 //
 // A pool has a magazine for every thread that uses it, a concurrent arena a lane. Each owns a
 // PerThread, which finds the calling thread's value in a few instructions: a thread has a small
-// table, direct-mapped by owner, and an entry counts only if it bears the owner's id. Ids are never
-// used twice, so that what a thread remembers of an owner that is gone is never taken for
-// another's.
+// table, in which every owner has its place, and an entry counts only if it bears the owner's id.
+// Ids are never used twice, so that what a thread remembers of an owner that is gone is never taken
+// for another's. Up to 32 owners that live at the same time have places of their own.
 //
 //   class Pool : PerThread::Owner {
 //     void OnThreadExit(void* magazine) noexcept override;
 //     PerThread magazines_{*this};
 //   };
 //   void* mine = magazines_.Find();
-//   if (mine == nullptr) mine = magazines_.FindDisplaced();   // 32 owners further
+//   if (mine == nullptr) mine = magazines_.FindDisplaced();   // more than 32 owners
 //   if (mine == nullptr && magazines_.Set(created)) ...
 //
 // Costs. Find: five instructions, no atomic, no call. FindDisplaced: a walk over what the thread
@@ -57,8 +57,11 @@ class PerThread : public boost::intrusive::set_base_hook<> {
 
   // The calling thread's value; nullptr if it has none or the table has forgotten it.
   void* Find() const noexcept {
-    const Entry& entry = table_.entries[id_ % kEntries];
-    return entry.id == id_ ? entry.value : nullptr;
+    const Entry& entry = table_.entries[place_];
+    if (entry.id != id_) return nullptr;
+    // Spares the caller's own test.
+    if (entry.value == nullptr) __builtin_unreachable();
+    return entry.value;
   }
 
   // The same without the table's help, which then knows the value again; nullptr if there is none.
@@ -88,7 +91,9 @@ class PerThread : public boost::intrusive::set_base_hook<> {
   // Constant, so that an access is no call: the linker knows its place relative to the thread.
   static constinit thread_local Table table_ [[gnu::tls_model("initial-exec")]];
 
-  const uint64_t id_;
+  // Set by the registry.
+  uint64_t id_;
+  size_t place_;
   Owner& owner_;
 };
 

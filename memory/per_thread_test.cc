@@ -82,6 +82,22 @@ TEST(PerThreadTest, MoreOwnersThanTheTableHolds) {
   for (const int value : values) EXPECT_EQ(value, 1);
 }
 
+// Whatever ids those that live have got: the dead leave their places to others.
+TEST(PerThreadTest, AFewOwnersNeverDisplaceEachOther) {
+  std::vector<std::unique_ptr<Counter>> counters;
+  std::vector<int> values(8);
+  std::thread([&] {
+    for (int& value : values) {
+      for (int i = 0; i < 31; ++i) Counter{};
+      counters.push_back(std::make_unique<Counter>());
+      counters.back()->Set(value);
+    }
+    for (int round = 0; round < 3; ++round) {
+      for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(counters[i]->Find(), &values[i]);
+    }
+  }).join();
+}
+
 TEST(PerThreadTest, ANewOwnerNeverFindsWhatADeadOneLeft) {
   int value = 0;
   for (int i = 0; i < 1000; ++i) {
