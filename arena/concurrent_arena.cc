@@ -174,7 +174,9 @@ ConcurrentArena::ConcurrentArena(const ConcurrentArenaOptions& options) noexcept
       lane_options_(LaneOptions(options)),
       source_(options.upstream != nullptr ? *options.upstream : MallocResource::Default(),
               options.name),
-      lanes_(source_, AlignUp(options.first_block_bytes, kDefaultAlignment)),
+      lanes_(source_,
+             AlignUp(source_.block_bytes() != 0 ? source_.block_bytes() : options.first_block_bytes,
+                     kDefaultAlignment)),
       per_thread_(*this) {
   if (const auto valid = options.Validate(); !valid) {
     AbortOnMisuse("concurrent arena: %s", valid.error().message.c_str());

@@ -76,7 +76,8 @@ namespace granary {
 
 struct ConcurrentArenaOptions {
   // What a thread's first allocation takes from upstream, the lane itself included, and the least
-  // that a later block takes. 1 KiB <= first_block_bytes <= max_block_bytes <= 1 GiB.
+  // that a later block takes. 1 KiB <= first_block_bytes <= max_block_bytes <= 1 GiB. On an
+  // upstream that has blocks of one size (a page pool) all of them are those.
   size_t first_block_bytes = 1024;
   size_t max_block_bytes = size_t{1} << 20;
   // What Reset() keeps beside the lanes with their first blocks. A number of bytes is that of all

@@ -29,6 +29,7 @@ class LaneSource final : public MemoryResource {
   [[nodiscard]] bool TryResize(void* p, size_t old_bytes, size_t new_bytes,
                                size_t alignment) noexcept override;
   void ReleaseChain(const BlockChain& chain) noexcept override;
+  size_t block_bytes() const noexcept override { return upstream_.block_bytes(); }
   // asked, used and held are all held_bytes().
   MemoryStats Stats() const noexcept override;
   [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override;

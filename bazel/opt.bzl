@@ -21,7 +21,7 @@ def _optimized_program_impl(ctx):
     listing = ctx.actions.declare_file(folder + ctx.label.name + ".helpers")
     ctx.actions.write(listing, "".join([helper.files_to_run.executable.short_path + "\n" for helper in helpers]))
 
-    runfiles = ctx.runfiles(files = [executable, listing] + [helper.files_to_run.executable for helper in helpers])
+    runfiles = ctx.runfiles(files = [executable, listing] + ctx.files.data + [helper.files_to_run.executable for helper in helpers])
     for info in [program] + helpers + [data[DefaultInfo] for data in ctx.attr.data]:
         runfiles = runfiles.merge(info.default_runfiles)
     return [DefaultInfo(executable = executable, runfiles = runfiles)]

@@ -1,8 +1,10 @@
 // An arena whose blocks are the pages of a pool.
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "arena/arena.h"
+#include "arena/concurrent_arena.h"
 #include "gtest/gtest.h"
 #include "pool/page_pool_resource.h"
 
@@ -81,6 +83,34 @@ TYPED_TEST(ArenaOnPagesTest, TwoArenasTakeTurns) {
     arena.Reset();
     ASSERT_EQ(pool->Stats().live_pages, 0u);
   }
+}
+
+TEST(ConcurrentArenaOnPagesTest, LanesTakePagesAndGiveThemAllBack) {
+  const auto pool =
+      std::move(*PagePool::Create({.page_bytes = 4096, .max_pages = 4000, .record_sites = false}));
+  PagePoolResource pages(*pool);
+  ConcurrentArena arena(
+      {.retention = Retention::Release(), .upstream = &pages, .checks = Checks::kOff});
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&arena] {
+        for (int i = 0; i < 20'000; ++i) {
+          auto* const p = static_cast<char*>(arena.TryAllocate(40, 8));
+          ASSERT_NE(p, nullptr);
+          p[39] = 1;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    // Two for what a lane has at its beginning and its end, each.
+    EXPECT_LE(pool->Stats().live_pages, 4 * (20'000 * 40 / (4096 - 16 - 39) + 2));
+    arena.Reset();
+    EXPECT_EQ(pool->Stats().live_pages, arena.lane_count()) << "a lane is a page";
+  }
+  while (arena.TryAllocate(100, 8) != nullptr) {
+  }
+  EXPECT_EQ(pool->Stats().live_pages, 4000u) << "the pool's cap is the arena's";
 }
 
 }  // namespace

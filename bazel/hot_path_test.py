@@ -1,42 +1,22 @@
 #!/usr/bin/env python3
-"""Holds the arenas' inlined paths to what arena.h and concurrent_arena.h promise of them.
+"""Holds inlined paths to what their headers promise of them.
 
     hot_path_test.py    from the root of the runfiles
 
-Disassembles the functions of testing/hot_path.cc and testing/concurrent_hot_path.cc and follows every way through each from its entry to a `ret`; a way that
-calls another function, or jumps into it, is the slow one and ends there. The longest of what remains is held to the promise,
-whatever the compiler; an atomic read-modify-write is none's. Then compares two builds of the functions, without and with the annotations for memory checkers: they
-are the same to the instruction.
+For every FOLDER/hot_path.json there: it names programs of its folder, and of each the functions with what is promised. Disassembles
+them and follows every way through each from its entry to a `ret`; a way that calls another function, or jumps into it, is the slow
+one and ends there. The longest of what remains is held to the promise, whatever the compiler; an atomic read-modify-write is
+none's. A program that has a build named PROGRAM_annotated, with the annotations for memory checkers, is the same to the
+instruction there.
 """
+import glob
+import json
 import os
 import re
 import subprocess
 import sys
 
 MEMCHECK_HEADER = "/usr/include/valgrind/memcheck.h"
-
-# Program, and its functions: with the `ret`, at most so many instructions, stores and conditional branches.
-PROMISES = {
-    "arena/testing/hot_path": {
-        "HotAllocate40": (8, 1, 1),
-        "HotAllocate40By8": (8, 1, 1),
-        "HotAllocateBytes40": (6, 1, 1),
-        "HotAllocate": (12, 1, 3),
-        "HotAllocateBy8": (12, 1, 3),
-        "HotAllocateBytes": (9, 1, 3),
-        "HotReset": (10, 4, 1),
-    },
-    # The thread's lane is found in 8 more, one of them a branch.
-    "arena/testing/concurrent_hot_path": {
-        "HotAllocate40": (16, 1, 2),
-        "HotAllocate40By8": (16, 1, 2),
-        "HotAllocateBytes40": (14, 1, 2),
-        "HotAllocate": (20, 1, 4),
-        "HotAllocateBy8": (20, 1, 4),
-        "HotAllocateBytes": (17, 1, 4),
-        "HotLaneAllocate40": (8, 1, 1),
-    },
-}
 
 # Instructions whose last operand, in AT&T syntax, is only read even where it is memory.
 READERS = re.compile(r"^(cmp|test|bt[bwlq]?$|u?comis|v?p?test|lea|nop|prefetch|jmp|mul|imul|div|idiv)")
@@ -140,24 +120,38 @@ def check_annotations(program, expected):
     return []
 
 
+def check_program(program, promises):
+    """The complaints about one program. Of each function: instructions with the `ret`, stores and branches at most."""
+    print(program)
+    plain = disassemble(program)
+    complaints = check_annotations(program, "off")
+    for name, promised in promises.items():
+        if name not in plain:
+            complaints.append(f"{name} is not in {program}")
+            continue
+        complaints += check_ways(name, plain[name], promised)
+    if os.path.exists(program + "_annotated"):
+        annotated = disassemble(program + "_annotated")
+        complaints += check_annotations(program + "_annotated", "on" if os.path.exists(MEMCHECK_HEADER) else "off")
+        for name in promises:
+            if plain.get(name) != annotated.get(name):
+                complaints.append(f"{name} of {program} is different with annotations")
+    return complaints
+
+
 def main():
     if os.uname().machine != "x86_64":
         print("skipped: the counts are those of x86-64")
         return
     complaints = []
-    for program, promises in PROMISES.items():
-        print(program)
-        plain = disassemble(program)
-        annotated = disassemble(program + "_annotated")
-        complaints += check_annotations(program, "off")
-        complaints += check_annotations(program + "_annotated", "on" if os.path.exists(MEMCHECK_HEADER) else "off")
-        for name, promised in promises.items():
-            if name not in plain or name not in annotated:
-                complaints.append(f"{name} is not in {program} and its annotated build")
-                continue
-            complaints += check_ways(name, plain[name], promised)
-            if plain[name] != annotated[name]:
-                complaints.append(f"{name} is different with annotations")
+    files = glob.glob("*/testing/hot_path.json")
+    for path in files:
+        with open(path, encoding="utf-8") as file:
+            programs = json.load(file)
+        for program, promises in programs.items():
+            complaints += check_program(os.path.join(os.path.dirname(path), program), promises)
+    if not files:
+        complaints.append("there is no hot_path.json")
     if complaints:
         sys.exit("\n".join(complaints))
 
