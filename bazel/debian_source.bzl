@@ -1,5 +1,7 @@
 """A library whose headers no binary package has, built from the distribution's source package."""
 
+load("//bazel:apt.bzl", "apt_get", "run")
+
 _BUILD = """
 package(default_visibility = ["//visibility:public"])
 
@@ -14,47 +16,15 @@ cc_library(
 )
 """
 
-def _run(ctx, arguments, what):
-    result = ctx.execute(arguments, timeout = 600)
-    if result.return_code != 0:
-        fail("{}: {}\n{}".format(what, result.stdout[-1000:], result.stderr[-2000:]))
-    return result.stdout
-
-def _sources_list(ctx):
-    """The machine's own package sources, with `deb` turned into `deb-src`; nothing of the system's configuration changes."""
-    for name in ["/etc/apt/sources.list.d/debian.sources"]:
-        if ctx.path(name).exists:
-            ctx.file("apt/list.sources", ctx.read(name).replace("Types: deb\n", "Types: deb-src\n").replace("Types: deb deb-src\n", "Types: deb-src\n"))
-            return str(ctx.path("apt/list.sources"))
-    if not ctx.path("/etc/apt/sources.list").exists:
-        fail("no package sources found: neither /etc/apt/sources.list.d/debian.sources nor /etc/apt/sources.list")
-    lines = [line for line in ctx.read("/etc/apt/sources.list").split("\n") if line.startswith("deb ")]
-    ctx.file("apt/list.list", "".join(["deb-src " + line[len("deb "):] + "\n" for line in lines]))
-    return str(ctx.path("apt/list.list"))
-
 def _unpack(ctx):
     """Unpacks the source package into src/ and returns its version."""
     package = ctx.attr.package
-    for tool in ["apt-get", "dpkg-source"]:
-        if not ctx.which(tool):
-            fail("{} not found; run: tools/setup".format(tool))
-    ctx.file("apt/state/lists/partial/.keep", "")
-    ctx.file("apt/cache/archives/partial/.keep", "")
-    options = [
-        "-oDir::Etc::SourceList=" + _sources_list(ctx),
-        "-oDir::Etc::SourceParts=/dev/null",
-        "-oDir::State=" + str(ctx.path("apt/state")),
-        "-oDir::State::status=/var/lib/dpkg/status",
-        "-oDir::Cache=" + str(ctx.path("apt/cache")),
-        "-oAPT::Sandbox::User=",
-        "-oDebug::NoLocking=1",
-        "-qq",
-    ]
-    _run(ctx, ["apt-get"] + options + ["update"], "reading the index of source packages failed")
-    _run(ctx, ["apt-get"] + options + ["--download-only", "source", package], "the source package {} could not be had".format(package))
-    description = _run(ctx, ["sh", "-c", "ls *.dsc"], "the source package has no description").strip()
-    _run(ctx, ["dpkg-source", "--no-check", "-x", description, "src"], "unpacking the source package failed")
-    _run(ctx, ["sh", "-c", "rm -rf apt *.tar.* *.dsc; find src -name 'BUILD*' -delete"], "tidying failed")
+    if not ctx.which("dpkg-source"):
+        fail("dpkg-source not found; run: tools/setup")
+    apt_get(ctx, "deb-src", ["--download-only", "source", package], "the source package {} could not be had".format(package))
+    description = run(ctx, ["sh", "-c", "ls *.dsc"], "the source package has no description").strip()
+    run(ctx, ["dpkg-source", "--no-check", "-x", description, "src"], "unpacking the source package failed")
+    run(ctx, ["sh", "-c", "rm -rf apt *.tar.* *.dsc; find src -name 'BUILD*' -delete"], "tidying failed")
     return description.split("_")[1].rpartition(".dsc")[0]
 
 def _debian_source_impl(ctx):

@@ -1,5 +1,6 @@
 """What granary takes from the machine: installed packages and shims for what Bazel would download."""
 
+load("//bazel:debian_headers.bzl", "debian_headers")
 load("//bazel:debian_source.bzl", "debian_source")
 load("//bazel:shims.bzl", "bazel_4_shims")
 load("//bazel:system_library.bzl", "system_library")
@@ -11,7 +12,10 @@ def granary_repositories():
         name = "boost",
         package = "libboost-dev",
         proof = "/usr/include/boost/intrusive/set.hpp",
-        libraries = {"intrusive": []},
+        libraries = {
+            "intrusive": [],
+            "pool": [],
+        },
     )
     system_library(
         name = "expected",
@@ -130,6 +134,32 @@ def _peers():
         package = "libtalloc-dev",
         proof = "/usr/include/talloc.h",
         libraries = {"talloc": ["-ltalloc"]},
+    )
+    system_library(
+        name = "foonathan_memory",
+        package = "libfoonathan-memory-dev",
+        proof = "/usr/include/foonathan_memory/foonathan/memory/memory_pool.hpp",
+        include = "/usr/include/foonathan_memory",
+        libraries = {"foonathan_memory": ["-lfoonathan_memory"]},
+    )
+
+    # libdpdk-dev would install the drivers of all network cards there are.
+    debian_headers(
+        name = "dpdk",
+        package = "librte-mempool-ring23",
+        proof = "/usr/lib/x86_64-linux-gnu/librte_mempool_ring.so.23",
+        headers_package = "libdpdk-dev",
+        library = "mempool",
+        includes = ["dpdk", "x86_64-linux-gnu/dpdk"],
+        linkopts = [
+            # Nobody calls the driver of rings: it registers itself when it is loaded.
+            "-Wl,--push-state,--no-as-needed",
+            "-l:librte_mempool_ring.so.23",
+            "-Wl,--pop-state",
+            "-l:librte_mempool.so.23",
+            "-l:librte_ring.so.23",
+            "-l:librte_eal.so.23",
+        ],
     )
     system_library(
         name = "mimalloc",

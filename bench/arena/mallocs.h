@@ -11,10 +11,7 @@
 #include <mimalloc.h>
 #endif
 
-// Each program links one malloc, and its build says which.
-#ifndef GRANARY_BENCH_MALLOC_NAME
-#define GRANARY_BENCH_MALLOC_NAME "malloc"
-#endif
+#include "bench/program.h"
 
 namespace granary::bench {
 

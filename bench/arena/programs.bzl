@@ -17,6 +17,7 @@ _SRCS = [
 
 _DEPS = [
     ":sizes",
+    "//bench:program",
     "//bench/traces:rep_trace",
     "@benchmark",
 ]
@@ -27,7 +28,6 @@ def arena_bench(name, srcs = [], deps = [], local_defines = []):
         name = name,
         srcs = _SRCS + srcs,
         data = ["//bench/traces"],
-        linkopts = ["-ldl"],
         local_defines = local_defines,
         # An instrumented program measures its instruments, and a sanitizer's malloc would be measured for any other.
         target_compatible_with = NOT_SANITIZED,

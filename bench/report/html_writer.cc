@@ -74,6 +74,10 @@ std::string Verdict(const Page& page) {
     html += "<div class=\"card verdict bad\"><b>Not everything could be measured:</b>\n" +
             List(page.problems) + "</div>\n";
   }
+  if (!page.skipped.empty()) {
+    html += "<div class=\"card verdict\"><b>Left out, as it cannot run on this machine:</b>\n" +
+            List({page.skipped.begin(), page.skipped.end()}) + "</div>\n";
+  }
   return html;
 }
 

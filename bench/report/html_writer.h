@@ -2,6 +2,7 @@
 #ifndef GRANARY_BENCH_REPORT_HTML_WRITER_H_
 #define GRANARY_BENCH_REPORT_HTML_WRITER_H_
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ struct Page {
   bool quick = false;
   // Programs and benchmarks that failed.
   std::vector<std::string> problems;
+  // What cannot run on this machine, and why.
+  std::set<std::string> skipped;
 };
 
 // One file that needs no other: styles and plots are inside, scripts there are none.

@@ -61,6 +61,12 @@ TEST(HtmlWriter, NamesWhatFailed) {
   EXPECT_THAT(RenderHtml(page), HasSubstr("<li>arena_bench ended with exit status 1</li>"));
 }
 
+TEST(HtmlWriter, NamesWhatCannotRunHere) {
+  Page page = SamplePage();
+  page.skipped = {"pool/dpdk_mempool: it does not start"};
+  EXPECT_THAT(RenderHtml(page), HasSubstr("<li>pool/dpdk_mempool: it does not start</li>"));
+}
+
 TEST(HtmlWriter, DoesWithoutPlots) {
   Page page = SamplePage();
   page.plots = DrawPlots(page.results, testing::TempDir(), "/nowhere/gnuplot");

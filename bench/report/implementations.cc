@@ -29,6 +29,10 @@ constexpr std::array kKnown = {
     Known{"malloc", Role::kPeer, "#7a6fb0"},
     Known{"pmr", Role::kPeer, "#b5545a"},
     Known{"std", Role::kPeer, "#b5545a"},
+    Known{"boost", Role::kPeer, "#4f8f8a"},
+    Known{"dpdk", Role::kPeer, "#b8862b"},
+    Known{"foonathan", Role::kPeer, "#c2578f"},
+    Known{"free_list", Role::kPeer, "#6f8f3a"},
 };
 
 constexpr std::array<std::string_view, 6> kOtherColors = {"#4c8c6a", "#8c6a9e", "#9e7a4c",

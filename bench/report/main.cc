@@ -44,7 +44,8 @@ OrFailure<int> Publish(const Findings& findings, const Options& options,
             .min_time_seconds = findings.min_time_seconds,
             .seconds = findings.seconds,
             .quick = options.quick,
-            .problems = findings.problems};
+            .problems = findings.problems,
+            .skipped = findings.skipped};
   const std::string html = RenderHtml(page);
   const std::string json = RenderJson(page.machine, page.results);
   if (InterruptSignal() != 0) {

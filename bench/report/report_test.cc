@@ -168,6 +168,15 @@ TEST_F(ReportTest, GoesOnWithoutAProgramThatWritesNonsense) {
   EXPECT_THAT(end.out, HasSubstr("13 results"));
 }
 
+TEST_F(ReportTest, LeavesOutWhatCannotRunHereAndIsContent) {
+  const ProcessEnd end = Report({"--quick"}, {"FAKE_BENCH_SKIP=no malloc today"});
+  EXPECT_EQ(end.status, 0) << end.err;
+  EXPECT_THAT(end.err,
+              HasSubstr("left out, as it cannot run here: fake/malloc: no malloc today\n"));
+  EXPECT_THAT(end.out, HasSubstr("14 results"));
+  EXPECT_THAT(Read("granary-report.html"), HasSubstr("<li>fake/malloc: no malloc today</li>"));
+}
+
 TEST_F(ReportTest, FailsIfAllProgramsCrash) {
   const ProcessEnd end = Report({"--quick"}, {"FAKE_BENCH_CRASH=fake"});
   EXPECT_EQ(end.status, 1);

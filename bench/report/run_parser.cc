@@ -10,6 +10,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::string_view kSkipped = "skipped: ";
+
 // The numbers that Google Benchmark itself writes for every run. The other numbers are the
 // benchmark's own counters, which stand beside them.
 bool IsOwnField(std::string_view key) {
@@ -51,7 +53,13 @@ ProgramRun ParseFields(const Json& json) {
     }
     const auto name = entry.at("name").get<std::string>();
     if (entry.value("error_occurred", false)) {
-      run.errors.push_back(name + ": " + entry.value("error_message", ""));
+      const auto message = entry.value("error_message", "");
+      const auto parsed = ParseBenchmarkName(name);
+      if (parsed && message.starts_with(kSkipped)) {
+        run.skipped.emplace_back(*parsed, message.substr(kSkipped.size()));
+      } else {
+        run.errors.push_back(name + ": " + message);
+      }
     } else if (auto measurement = ParseMeasurement(entry)) {
       run.measurements.push_back(*std::move(measurement));
     } else {

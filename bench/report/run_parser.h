@@ -5,8 +5,10 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "bench/report/benchmark_name.h"
 #include "bench/report/results.h"
 #include "tl/expected.hpp"
 
@@ -17,6 +19,9 @@ struct ProgramRun {
   std::vector<Measurement> measurements;
   // `NAME: MESSAGE` of benchmarks that gave up (State::SkipWithError).
   std::vector<std::string> errors;
+  // Benchmarks that cannot run on this machine: those whose message begins with `skipped: `, with
+  // the rest of it.
+  std::vector<std::pair<BenchmarkName, std::string>> skipped;
 };
 
 // The error says what is not as Google Benchmark 1.7 writes it.

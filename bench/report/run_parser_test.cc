@@ -15,7 +15,9 @@ constexpr const char* kRun = R"({
     {"name": "arena/held/granary/iterations:1", "run_type": "iteration", "iterations": 1,
      "real_time": 1.0, "cpu_time": 1.0, "time_unit": "ns", "held_per_asked": 1.25, "label": "x"},
     {"name": "arena/broken/granary", "run_type": "iteration", "error_occurred": true,
-     "error_message": "no memory"}
+     "error_message": "no memory"},
+    {"name": "arena/bump/8/elsewhere", "run_type": "iteration", "error_occurred": true,
+     "error_message": "skipped: it does not start"}
   ]})";
 
 TEST(RunParser, TurnsRatesIntoTimes) {
@@ -46,6 +48,14 @@ TEST(RunParser, ReportsBenchmarksThatGaveUp) {
   const auto run = ParseRun(kRun);
   ASSERT_TRUE(run);
   EXPECT_EQ(run->errors, std::vector<std::string>{"arena/broken/granary: no memory"});
+}
+
+TEST(RunParser, KnowsWhatCannotRunHereFromWhatFailed) {
+  const auto run = ParseRun(kRun);
+  ASSERT_TRUE(run);
+  ASSERT_EQ(run->skipped.size(), 1u);
+  EXPECT_EQ(run->skipped[0].first.full, "arena/bump/8/elsewhere");
+  EXPECT_EQ(run->skipped[0].second, "it does not start");
 }
 
 TEST(RunParser, RefusesWhatIsNoRun) {

@@ -94,6 +94,7 @@ OrFailure<Findings> Session::Measure(const Budget& budget) {
   findings.context = context_;
   findings.seconds = progress_.elapsed_seconds();
   findings.problems = problems_;
+  findings.skipped = skipped_;
   return findings;
 }
 
@@ -195,6 +196,10 @@ OrFailure<ProgramRun> Session::RunStep(size_t program, const std::vector<std::st
       Complain(error);
       failed.insert(error.substr(0, error.find(": ")));
     }
+    for (const auto& [name, why] : run->skipped) {
+      Skip(name, why);
+      failed.insert(name.full);
+    }
     DropBenchmarks(failed);
     return *std::move(run);
   }
@@ -210,6 +215,13 @@ OrFailure<ProgramRun> Session::RunStep(size_t program, const std::vector<std::st
 void Session::Complain(const std::string& problem) {
   progress_.Say("report: " + problem);
   problems_.push_back(problem);
+}
+
+void Session::Skip(const BenchmarkName& name, const std::string& why) {
+  const std::string line = fmt::format("{}/{}: {}", name.suite, name.implementation, why);
+  if (skipped_.insert(line).second) {
+    progress_.Say("report: left out, as it cannot run here: " + line);
+  }
 }
 
 void Session::DropBenchmarks(const std::set<std::string>& full_names) {

@@ -28,6 +28,8 @@ struct Findings {
   double seconds = 0;
   // What went wrong with single programs or benchmarks; the rest was measured.
   std::vector<std::string> problems;
+  // `SUITE/IMPLEMENTATION: WHY` for what cannot run on this machine; that is no problem.
+  std::set<std::string> skipped;
 };
 
 class Session {
@@ -58,6 +60,7 @@ class Session {
   OrFailure<ProgramRun> RunStep(size_t program, const std::vector<std::string>& names,
                                 double min_time);
   void Complain(const std::string& problem);
+  void Skip(const BenchmarkName& name, const std::string& why);
   void DropBenchmarks(const std::set<std::string>& full_names);
 
   const std::filesystem::path scratch_;
@@ -68,6 +71,7 @@ class Session {
   Results results_;
   std::map<std::string, std::string> context_;
   std::vector<std::string> problems_;
+  std::set<std::string> skipped_;
 };
 
 }  // namespace granary::bench

@@ -4,6 +4,7 @@
 //   FAKE_BENCH_BUILD=debug    says that it is not an optimised build
 //   FAKE_BENCH_CRASH=WORD     aborts once it is to run, if its own path contains WORD
 //   FAKE_BENCH_NONSENSE=WORD  writes something that is not JSON, if its own path contains WORD
+//   FAKE_BENCH_SKIP=WHY       skips its malloc's cases, if it has any
 //   FAKE_BENCH_SLOW=SECONDS   sleeps before it runs
 //   FAKE_BENCH_PID=FILE       writes its process id there once it is to run
 #include <benchmark/benchmark.h>
@@ -20,8 +21,9 @@ namespace {
 constexpr int64_t kItems = 1000;
 
 // Every operation of the benchmark takes `ns_per_op`, as far as Google Benchmark can tell.
-void RegisterTimed(const std::string& name, double ns_per_op) {
-  benchmark::RegisterBenchmark(name.c_str(), [ns_per_op](benchmark::State& state) {
+void RegisterTimed(const std::string& name, double ns_per_op, const char* skipped = nullptr) {
+  benchmark::RegisterBenchmark(name.c_str(), [ns_per_op, skipped](benchmark::State& state) {
+    if (skipped != nullptr) state.SkipWithError((std::string("skipped: ") + skipped).c_str());
     for (auto _ : state) {
       state.SetIterationTime(ns_per_op * 1e-9 * static_cast<double>(kItems));
     }
@@ -41,8 +43,9 @@ void RegisterCounted(const std::string& name, double held_per_asked) {
 // The times make granary win `bump`, lose `reset` to leveldb, and hold more than rocksdb does.
 void RegisterAll(bool as_malloc) {
   if (as_malloc) {
-    RegisterTimed("fake/bump/8/malloc", 20);
-    RegisterTimed("fake/bump/64/malloc", 24);
+    const char* const skipped = std::getenv("FAKE_BENCH_SKIP");
+    RegisterTimed("fake/bump/8/malloc", 20, skipped);
+    RegisterTimed("fake/bump/64/malloc", 24, skipped);
     RegisterCounted("fake/held/malloc", 1.5);
     return;
   }
