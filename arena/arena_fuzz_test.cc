@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <span>
 #include <utility>
@@ -11,36 +10,9 @@
 
 #include "arena/arena.h"
 #include "memory/malloc_resource.h"
+#include "memory/testing/fuzz_input.h"
 
 namespace {
-
-// Reads numbers from the fuzzer's bytes; zeros when they have run out.
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-
-  bool empty() const { return left_ == 0; }
-
-  uint64_t Number(size_t bytes) {
-    uint64_t number = 0;
-    for (; bytes != 0; --bytes) number = number << 8 | Byte();
-    return number;
-  }
-
- private:
-  uint8_t Byte() {
-    if (left_ == 0) return 0;
-    --left_;
-    return *data_++;
-  }
-
-  const uint8_t* data_;
-  size_t left_;
-};
-
-void Check(bool holds) {
-  if (!holds) std::abort();
-}
 
 struct Object {
   unsigned char* p;
@@ -59,7 +31,8 @@ struct Mark {
 // Verifies what lives behind the first `keep` objects, and forgets it.
 void Drop(std::vector<Object>& objects, size_t keep) {
   for (size_t i = keep; i < objects.size(); ++i) {
-    for (size_t k = 0; k < objects[i].bytes; ++k) Check(objects[i].p[k] == objects[i].value);
+    for (size_t k = 0; k < objects[i].bytes; ++k)
+      granary::FuzzCheck(objects[i].p[k] == objects[i].value);
   }
   objects.resize(keep);
 }
@@ -68,7 +41,7 @@ void Drop(std::vector<Object>& objects, size_t keep) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr size_t kMostLiveBytes = size_t{4} << 20;
-  Input input(data, size);
+  granary::FuzzInput input(data, size);
   const uint64_t choice = input.Number(1);
   granary::MallocResource upstream;
   const granary::Retention retentions[] = {
@@ -89,8 +62,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     granary::Arena arena(std::span<std::byte>(given), options);
     const auto keep = [&](granary::Arena& where, void* p, size_t bytes, size_t alignment) {
       if (p == nullptr) return;
-      Check(reinterpret_cast<uintptr_t>(p) % alignment == 0);
-      Check(where.Contains(p));
+      granary::FuzzCheck(reinterpret_cast<uintptr_t>(p) % alignment == 0);
+      granary::FuzzCheck(where.Contains(p));
       const auto value = static_cast<unsigned char>(objects.size() * 37 + bytes);
       std::memset(p, value, bytes);
       objects.push_back({static_cast<unsigned char*>(p), bytes, alignment, value});
@@ -107,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         forget(0);
         marks.clear();
         arena.Reset();
-        Check(deferred == 0);
+        granary::FuzzCheck(deferred == 0);
       }
       switch (command % 12) {
         case 0:
@@ -128,9 +101,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           const size_t bytes = input.Number(8);
           const size_t alignment = input.Number(3);
           if (bytes <= kMostLiveBytes || bytes < PTRDIFF_MAX) break;
-          Check(arena.TryAllocate(bytes, alignment) == nullptr);
+          granary::FuzzCheck(arena.TryAllocate(bytes, alignment) == nullptr);
           if ((alignment & (alignment - 1)) != 0) {
-            Check(arena.TryAllocate(8, alignment) == nullptr);
+            granary::FuzzCheck(arena.TryAllocate(8, alignment) == nullptr);
           }
           break;
         }
@@ -143,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           if (bytes == 0 || object.bytes == 0) break;
           if (!arena.TryResize(object.p, object.bytes, bytes, object.alignment)) break;
           for (size_t i = 0; i < std::min(bytes, object.bytes); ++i) {
-            Check(object.p[i] == object.value);
+            granary::FuzzCheck(object.p[i] == object.value);
           }
           std::memset(object.p, object.value, bytes);
           live_bytes += bytes;
@@ -164,8 +137,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           const Mark& mark = marks.back();
           forget(mark.object_count);
           arena.Rewind(mark.mark);
-          Check(deferred == mark.deferred_count);
-          Check(arena.Stats().asked_bytes == mark.asked_bytes);
+          granary::FuzzCheck(deferred == mark.deferred_count);
+          granary::FuzzCheck(arena.Stats().asked_bytes == mark.asked_bytes);
           break;
         }
         case 8:
@@ -173,36 +146,38 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           forget(0);
           marks.clear();
           arena.Reset(retentions[input.Number(1) % 4]);
-          Check(deferred == 0);
-          Check(arena.Stats().asked_bytes == 0);
+          granary::FuzzCheck(deferred == 0);
+          granary::FuzzCheck(arena.Stats().asked_bytes == 0);
           break;
         case 9: {
           granary::Arena other(options);
           const size_t bytes = input.Number(2);
           keep(other, other.TryAllocate(bytes, 8), bytes, 8);
           keep(other, other.TryAllocateBytes(bytes / 16), bytes / 16, 1);
-          Check(arena.Absorb(std::move(other)));
-          Check(other.Stats().asked_bytes == 0);
+          granary::FuzzCheck(arena.Absorb(std::move(other)));
+          granary::FuzzCheck(other.Stats().asked_bytes == 0);
           break;
         }
         case 10: {
           const size_t held = arena.Stats().held_bytes;
-          Check(arena.Trim() == held - arena.Stats().held_bytes);
+          granary::FuzzCheck(arena.Trim() == held - arena.Stats().held_bytes);
           break;
         }
         case 11:
           if (!objects.empty()) {
             const Object& object = objects[input.Number(1) % objects.size()];
-            for (size_t i = 0; i < object.bytes; ++i) Check(object.p[i] == object.value);
+            for (size_t i = 0; i < object.bytes; ++i)
+              granary::FuzzCheck(object.p[i] == object.value);
           }
           break;
       }
       const granary::MemoryStats stats = arena.Stats();
-      Check(stats.asked_bytes <= stats.used_bytes && stats.used_bytes <= stats.held_bytes);
+      granary::FuzzCheck(stats.asked_bytes <= stats.used_bytes &&
+                         stats.used_bytes <= stats.held_bytes);
     }
     forget(0);
   }
-  Check(deferred == 0);
-  Check(upstream.live_count() == 0);
+  granary::FuzzCheck(deferred == 0);
+  granary::FuzzCheck(upstream.live_count() == 0);
   return 0;
 }

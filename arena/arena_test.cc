@@ -9,75 +9,27 @@
 #include <vector>
 
 #include "arena/arena_scope.h"
+#include "arena/testing/counting.h"
 #include "gtest/gtest.h"
 #include "memory/malloc_resource.h"
 
 namespace granary {
 namespace {
 
-// Counts what an arena asks of upstream, and refuses above a limit.
-class Upstream final : public MemoryResource {
- public:
-  Upstream() : MemoryResource(Deallocation::kFrees, MallocResource::kMaxAlignment) {}
-  ~Upstream() override { EXPECT_EQ(live, 0u) << "blocks were not given back"; }
-
-  void* TryAllocate(size_t bytes, size_t alignment) noexcept override {
-    ++calls;
-    if (bytes > largest_bytes) return nullptr;
-    void* const p = malloc_.TryAllocate(bytes, alignment);
-    if (p != nullptr) ++live;
-    sizes.push_back(bytes);
-    return p;
-  }
-  bool TryResize(void* p, size_t old_bytes, size_t new_bytes, size_t alignment) noexcept override {
-    ++calls;
-    return malloc_.TryResize(p, old_bytes, new_bytes, alignment);
-  }
-  void ReleaseChain(const BlockChain& chain) noexcept override {
-    ++chains;
-    size_t bytes = 0;
-    const BlockLink* link = chain.first;
-    for (size_t i = 0; i < chain.count; ++i, link = link->next) bytes += link->bytes;
-    EXPECT_EQ(bytes, chain.bytes);
-    MemoryResource::ReleaseChain(chain);
-  }
-  MemoryStats Stats() const noexcept override { return malloc_.Stats(); }
-
-  size_t calls = 0;
-  size_t chains = 0;
-  size_t live = 0;
-  size_t largest_bytes = SIZE_MAX;
-  std::vector<size_t> sizes;
-
- private:
-  void do_deallocate(void* p, size_t bytes, size_t alignment) override {
-    --live;
-    malloc_.deallocate(p, bytes, alignment);
-  }
-
-  MallocResource malloc_;
-};
-
-// The figures below are those of an arena without checks; whether it has checks is not what they
-// test.
-ArenaOptions Options(MemoryResource& upstream) {
-  return {.upstream = &upstream, .checks = Checks::kOff};
-}
-
 bool IsAligned(const void* p, size_t alignment) {
   return reinterpret_cast<uintptr_t>(p) % alignment == 0;
 }
 
 TEST(ArenaTest, TakesNothingBeforeTheFirstAllocation) {
-  Upstream upstream;
-  const Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  const Arena arena(UncheckedOptions(upstream));
   EXPECT_EQ(upstream.calls, 0u);
   EXPECT_EQ(arena.Stats().held_bytes, 0u);
 }
 
 TEST(ArenaTest, AlignedRequestsGrowUpAndByteStringsGrowDown) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   auto* const first = static_cast<char*>(arena.TryAllocate(24, 8));
   auto* const second = static_cast<char*>(arena.TryAllocate(8, 8));
   auto* const string = static_cast<char*>(arena.TryAllocateBytes(5));
@@ -90,8 +42,8 @@ TEST(ArenaTest, AlignedRequestsGrowUpAndByteStringsGrowDown) {
 }
 
 TEST(ArenaTest, HonoursEveryAlignment) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   for (size_t alignment = 1; alignment <= Arena::kMaxAlignment; alignment *= 2) {
     for (const size_t bytes : {1u, 7u, 40u, 1000u, 100'000u}) {
       EXPECT_NE(arena.TryAllocateBytes(1), nullptr);
@@ -104,8 +56,8 @@ TEST(ArenaTest, HonoursEveryAlignment) {
 }
 
 TEST(ArenaTest, ConstantAndVariableRequestsOfOneKindTakeTheSame) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   size_t variable = 40;
   asm("" : "+r"(variable));
   size_t alignment = 16;
@@ -122,8 +74,8 @@ TEST(ArenaTest, ConstantAndVariableRequestsOfOneKindTakeTheSame) {
 }
 
 TEST(ArenaTest, ZeroBytesAreAByteOfTheirOwn) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   std::set<void*> seen;
   for (int i = 0; i < 100; ++i) {
     for (const size_t alignment : {1u, 8u, 16u, 64u}) {
@@ -135,8 +87,8 @@ TEST(ArenaTest, ZeroBytesAreAByteOfTheirOwn) {
 }
 
 TEST(ArenaTest, RefusesWhatNobodyCanServeAndStaysAsItWas) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   ASSERT_NE(arena.TryAllocate(8, 8), nullptr);
   const ArenaStats before = arena.DetailedStats();
   const size_t calls = upstream.calls;
@@ -157,7 +109,7 @@ TEST(ArenaTest, RefusesWhatNobodyCanServeAndStaysAsItWas) {
 }
 
 TEST(ArenaTest, BlocksDoubleWhatIsHeldUpToTheMaximum) {
-  Upstream upstream;
+  CountingUpstream upstream;
   Arena arena({.first_block_bytes = 1024,
                .max_block_bytes = 8192,
                .upstream = &upstream,
@@ -171,7 +123,7 @@ TEST(ArenaTest, BlocksDoubleWhatIsHeldUpToTheMaximum) {
 }
 
 TEST(ArenaTest, BlocksThatGrowByAShareBoundWhatLiesFree) {
-  Upstream upstream;
+  CountingUpstream upstream;
   Arena arena({.first_block_bytes = 1024,
                .max_block_bytes = 64 << 10,
                .growth_divisor = 8,
@@ -187,8 +139,8 @@ TEST(ArenaTest, BlocksThatGrowByAShareBoundWhatLiesFree) {
 }
 
 TEST(ArenaTest, ResetKeepsBlocksAndTheirCapacity) {
-  Upstream upstream;
-  ArenaOptions options = Options(upstream);
+  CountingUpstream upstream;
+  ArenaOptions options = UncheckedOptions(upstream);
   options.retention = Retention::KeepAll();
   Arena arena(options);
   for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
@@ -204,16 +156,16 @@ TEST(ArenaTest, ResetKeepsBlocksAndTheirCapacity) {
 }
 
 TEST(ArenaTest, ResetWithinTheFirstBlockStartsOverAtItsBeginning) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   void* const first = arena.TryAllocate(100, 16);
   arena.Reset();
   EXPECT_EQ(arena.TryAllocate(100, 16), first);
 }
 
 TEST(ArenaTest, ResetWithReleaseGivesEverythingBackInOneChain) {
-  Upstream upstream;
-  ArenaOptions options = Options(upstream);
+  CountingUpstream upstream;
+  ArenaOptions options = UncheckedOptions(upstream);
   options.retention = Retention::Release();
   Arena arena(options);
   for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
@@ -225,8 +177,8 @@ TEST(ArenaTest, ResetWithReleaseGivesEverythingBackInOneChain) {
 }
 
 TEST(ArenaTest, ResetWithKeepBytesKeepsAtMostSo) {
-  Upstream upstream;
-  ArenaOptions options = Options(upstream);
+  CountingUpstream upstream;
+  ArenaOptions options = UncheckedOptions(upstream);
   options.retention = Retention::KeepBytes(100'000);
   Arena arena(options);
   for (int round = 0; round < 3; ++round) {
@@ -239,8 +191,8 @@ TEST(ArenaTest, ResetWithKeepBytesKeepsAtMostSo) {
 }
 
 TEST(ArenaTest, OneResetMayFollowAnotherRetention) {
-  Upstream upstream;
-  ArenaOptions options = Options(upstream);
+  CountingUpstream upstream;
+  ArenaOptions options = UncheckedOptions(upstream);
   options.retention = Retention::KeepAll();
   Arena arena(options);
   for (int i = 0; i < 1000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
@@ -252,8 +204,8 @@ TEST(ArenaTest, OneResetMayFollowAnotherRetention) {
 }
 
 TEST(ArenaTest, AdaptiveRetentionForgetsASingleBurst) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   const auto use = [&arena](size_t bytes) {
     for (size_t i = 0; i < bytes / 64; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
     arena.Reset();
@@ -266,8 +218,8 @@ TEST(ArenaTest, AdaptiveRetentionForgetsASingleBurst) {
 }
 
 TEST(ArenaTest, AdaptiveRetentionFollowsARisingDemandWithoutUpstream) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   const auto use = [&arena](size_t bytes) {
     for (size_t i = 0; i < bytes / 64; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
     arena.Reset();
@@ -280,8 +232,8 @@ TEST(ArenaTest, AdaptiveRetentionFollowsARisingDemandWithoutUpstream) {
 }
 
 TEST(ArenaTest, LargeObjectsLeaveTheCurrentBlockAlone) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   auto* const small = static_cast<char*>(arena.TryAllocate(16, 8));
   void* const large = arena.TryAllocate(64 << 10, 8);
   ASSERT_NE(large, nullptr);
@@ -292,8 +244,8 @@ TEST(ArenaTest, LargeObjectsLeaveTheCurrentBlockAlone) {
 }
 
 TEST(ArenaTest, LargeObjectsAreRecycledAfterAReset) {
-  Upstream upstream;
-  ArenaOptions options = Options(upstream);
+  CountingUpstream upstream;
+  ArenaOptions options = UncheckedOptions(upstream);
   options.retention = Retention::KeepAll();
   Arena arena(options);
   for (int round = 0; round < 10; ++round) {
@@ -308,8 +260,8 @@ TEST(ArenaTest, LargeObjectsAreRecycledAfterAReset) {
 }
 
 TEST(ArenaTest, RecycledLargeObjectsDoNotDriftUpInSize) {
-  Upstream upstream;
-  ArenaOptions options = Options(upstream);
+  CountingUpstream upstream;
+  ArenaOptions options = UncheckedOptions(upstream);
   options.retention = Retention::KeepAll();
   Arena arena(options);
   size_t most = 0;
@@ -325,7 +277,7 @@ TEST(ArenaTest, RecycledLargeObjectsDoNotDriftUpInSize) {
 
 TEST(ArenaTest, NoMoreThanAnEighthOfABlockIsLostToItsTail) {
   for (size_t bytes = 8; bytes <= 4096; bytes += 8) {
-    Upstream upstream;
+    CountingUpstream upstream;
     Arena arena({.first_block_bytes = 4096,
                  .max_block_bytes = 4096,
                  .upstream = &upstream,
@@ -338,8 +290,8 @@ TEST(ArenaTest, NoMoreThanAnEighthOfABlockIsLostToItsTail) {
 }
 
 TEST(ArenaTest, ExtendsAndShrinksTheNewestAllocation) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   auto* const p = static_cast<char*>(arena.TryAllocate(100, 8));
   EXPECT_TRUE(arena.TryExtend(p, 100, 1000, 8));
   EXPECT_EQ(arena.Headroom(), 4096u - 1000);
@@ -352,8 +304,8 @@ TEST(ArenaTest, ExtendsAndShrinksTheNewestAllocation) {
 }
 
 TEST(ArenaTest, NoSizeIsRounded) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   auto* const p = static_cast<char*>(arena.TryAllocate(17, 16));
   EXPECT_EQ(arena.TryAllocate(2, 2), p + 18);
   EXPECT_EQ(arena.TryAllocate(4, 4), p + 20);
@@ -364,12 +316,12 @@ TEST(ArenaTest, NoSizeIsRounded) {
 
 // Each end may take the very last byte, and no more.
 TEST(ArenaTest, BothEndsMeetWithoutAByteBetweenThem) {
-  Upstream upstream;
+  CountingUpstream upstream;
   for (const size_t left : {size_t{1}, size_t{7}, size_t{40}}) {
     size_t variable = left;
     asm("" : "+r"(variable));
     for (int kind = 0; kind < 4; ++kind) {
-      Arena arena(Options(upstream));
+      Arena arena(UncheckedOptions(upstream));
       ASSERT_NE(arena.TryAllocate(8, 8), nullptr);
       ASSERT_NE(arena.TryAllocateBytes(arena.Headroom() - left), nullptr);
       const auto take = [&](size_t bytes) {
@@ -394,108 +346,10 @@ TEST(ArenaTest, BothEndsMeetWithoutAByteBetweenThem) {
   }
 }
 
-// Writes its number down when it is destroyed.
-class Counted {
- public:
-  Counted(std::vector<int>* log, int id) : log_(log), id_(id) {}
-  ~Counted() { log_->push_back(id_); }
-
- private:
-  std::vector<int>* log_;
-  int id_;
-};
-
-TEST(ArenaTest, DestroysObjectsInReverseOrderAtReset) {
-  Upstream upstream;
-  std::vector<int> log;
-  Arena arena(Options(upstream));
-  for (int i = 0; i < 4; ++i) arena.Create<Counted>(&log, i);
-  arena.Defer([](void* p) { static_cast<std::vector<int>*>(p)->push_back(99); }, &log);
-  EXPECT_TRUE(log.empty());
-  arena.Reset();
-  EXPECT_EQ(log, (std::vector<int>{99, 3, 2, 1, 0}));
-  arena.Reset();
-  EXPECT_EQ(log.size(), 5u);
-}
-
-TEST(ArenaTest, DestroysObjectsAtItsEnd) {
-  Upstream upstream;
-  std::vector<int> log;
-  {
-    Arena arena(Options(upstream));
-    arena.Create<Counted>(&log, 1);
-  }
-  EXPECT_EQ(log, std::vector<int>{1});
-}
-
-TEST(ArenaTest, CreatesPlainObjectsWithoutARecord) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
-  struct Plain {
-    int64_t a, b;
-  };
-  (void)arena.Create<Plain>(1, 2);
-  EXPECT_EQ(arena.Stats().asked_bytes, sizeof(Plain));
-}
-
-TEST(ArenaTest, AThrowingConstructorRegistersNothing) {
-  struct Throws {
-    Throws() { throw 1; }
-    ~Throws() { ADD_FAILURE() << "destroyed, but never constructed"; }
-  };
-  Upstream upstream;
-  Arena arena(Options(upstream));
-  EXPECT_THROW(arena.Create<Throws>(), int);
-  arena.Reset();
-}
-
-TEST(ArenaTest, CreatesArraysOfValueInitialisedElements) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
-  for (int round = 0; round < 2; ++round) {
-    const std::span<int> numbers = arena.CreateArray<int>(1000);
-    for (int& number : numbers) {
-      EXPECT_EQ(number, 0);
-      number = 5;
-    }
-    const std::span<std::string> strings = arena.CreateArray<std::string>(100);
-    for (std::string& string : strings) string = std::string(100, 'x');
-    EXPECT_EQ(strings[99].size(), 100u);
-    arena.Reset();
-  }
-  EXPECT_EQ(arena.TryCreateArray<std::string>(SIZE_MAX / 16), nullptr);
-  EXPECT_NE(arena.TryCreateArray<std::string>(0), nullptr);
-}
-
-TEST(ArenaTest, DestroysArraysFromTheEnd) {
-  static std::vector<int> log;
-  struct Element {
-    ~Element() { log.push_back(id); }
-    int id = 0;
-  };
-  log.clear();
-  Upstream upstream;
-  Arena arena(Options(upstream));
-  const auto array = arena.CreateArray<Element>(3);
-  for (int i = 0; i < 3; ++i) array[static_cast<size_t>(i)].id = i;
-  arena.Reset();
-  EXPECT_EQ(log, (std::vector<int>{2, 1, 0}));
-}
-
-TEST(ArenaTest, CopiesText) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
-  std::string text = "a plan";
-  const std::string_view copy = arena.Copy(text);
-  text = "gone!!";
-  EXPECT_EQ(copy, "a plan");
-  EXPECT_EQ(arena.Copy("").size(), 0u);
-}
-
 TEST(ArenaTest, RewindTakesBackWhatCameAfterTheMark) {
-  Upstream upstream;
+  CountingUpstream upstream;
   std::vector<int> log;
-  Arena arena(Options(upstream));
+  Arena arena(UncheckedOptions(upstream));
   arena.Create<Counted>(&log, 1);
   const ArenaStats before = arena.DetailedStats();
   const ArenaMark mark = arena.Mark();
@@ -515,8 +369,8 @@ TEST(ArenaTest, RewindTakesBackWhatCameAfterTheMark) {
 }
 
 TEST(ArenaTest, RewindsToBeforeTheFirstBlock) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   const ArenaMark mark = arena.Mark();
   void* const first = arena.TryAllocate(64, 8);
   arena.Rewind(mark);
@@ -524,8 +378,8 @@ TEST(ArenaTest, RewindsToBeforeTheFirstBlock) {
 }
 
 TEST(ArenaTest, ScopesNestTenThousandDeep) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   std::vector<std::unique_ptr<ArenaScope>> scopes;
   std::vector<size_t> asked;
   for (int depth = 0; depth < 10'000; ++depth) {
@@ -541,10 +395,10 @@ TEST(ArenaTest, ScopesNestTenThousandDeep) {
 }
 
 TEST(ArenaTest, UsesTheBlockThatTheCallerGaveFirst) {
-  Upstream upstream;
+  CountingUpstream upstream;
   alignas(16) std::array<std::byte, 2048> block;
   {
-    Arena arena(block, Options(upstream));
+    Arena arena(block, UncheckedOptions(upstream));
     void* const p = arena.TryAllocate(1000, 8);
     EXPECT_GE(p, block.data());
     EXPECT_LT(p, block.data() + block.size());
@@ -561,17 +415,17 @@ TEST(ArenaTest, UsesTheBlockThatTheCallerGaveFirst) {
 }
 
 TEST(ArenaTest, IgnoresAGivenBlockThatIsTooSmall) {
-  Upstream upstream;
+  CountingUpstream upstream;
   std::array<std::byte, 40> block;
-  Arena arena(block, Options(upstream));
+  Arena arena(block, UncheckedOptions(upstream));
   EXPECT_NE(arena.TryAllocate(64, 8), nullptr);
   EXPECT_EQ(upstream.live, 1u);
 }
 
 TEST(ArenaTest, AbsorbsWhatLivesInAnother) {
-  Upstream upstream;
+  CountingUpstream upstream;
   std::vector<int> log;
-  ArenaOptions options = Options(upstream);
+  ArenaOptions options = UncheckedOptions(upstream);
   options.retention = Retention::KeepAll();
   Arena result(options);
   {
@@ -601,9 +455,9 @@ TEST(ArenaTest, AbsorbsWhatLivesInAnother) {
 }
 
 TEST(ArenaTest, ARewindTakesBackWhatWasAbsorbedSince) {
-  Upstream upstream;
-  Arena result(Options(upstream));
-  Arena scratch(Options(upstream));
+  CountingUpstream upstream;
+  Arena result(UncheckedOptions(upstream));
+  Arena scratch(UncheckedOptions(upstream));
   const ArenaMark mark = result.Mark();
   for (int i = 0; i < 100; ++i) ASSERT_NE(scratch.TryAllocate(64, 8), nullptr);
   ASSERT_TRUE(result.Absorb(std::move(scratch)));
@@ -615,16 +469,16 @@ TEST(ArenaTest, ARewindTakesBackWhatWasAbsorbedSince) {
 }
 
 TEST(ArenaTest, RefusesToAbsorbWhatItCouldNotKeep) {
-  Upstream upstream;
-  Upstream other_upstream;
-  Arena arena(Options(upstream));
-  Arena stranger(Options(other_upstream));
+  CountingUpstream upstream;
+  CountingUpstream other_upstream;
+  Arena arena(UncheckedOptions(upstream));
+  Arena stranger(UncheckedOptions(other_upstream));
   EXPECT_NE(stranger.TryAllocate(8, 8), nullptr);
   EXPECT_FALSE(arena.Absorb(std::move(stranger)));
   EXPECT_EQ(stranger.Stats().asked_bytes, 8u);
 
   alignas(16) std::array<std::byte, 1024> block;
-  Arena on_stack(block, Options(upstream));
+  Arena on_stack(block, UncheckedOptions(upstream));
   EXPECT_NE(on_stack.TryAllocate(8, 8), nullptr);
   EXPECT_FALSE(arena.Absorb(std::move(on_stack)));
   on_stack.Reset();
@@ -633,8 +487,8 @@ TEST(ArenaTest, RefusesToAbsorbWhatItCouldNotKeep) {
 }
 
 TEST(ArenaTest, TrimGivesBackWhatIsNotInUse) {
-  Upstream upstream;
-  ArenaOptions options = Options(upstream);
+  CountingUpstream upstream;
+  ArenaOptions options = UncheckedOptions(upstream);
   options.retention = Retention::KeepAll();
   Arena arena(options);
   for (int i = 0; i < 10'000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
@@ -652,7 +506,7 @@ TEST(ArenaTest, TrimGivesBackWhatIsNotInUse) {
 }
 
 TEST(ArenaTest, TakesSmallerBlocksNearALimit) {
-  Upstream upstream;
+  CountingUpstream upstream;
   Arena arena({.first_block_bytes = 4096,
                .max_block_bytes = 1 << 20,
                .upstream = &upstream,
@@ -662,8 +516,8 @@ TEST(ArenaTest, TakesSmallerBlocksNearALimit) {
 }
 
 TEST(ArenaTest, ARefusalOfUpstreamIsNullAndChangesNothing) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   ASSERT_NE(arena.TryAllocate(4000, 8), nullptr);
   upstream.largest_bytes = 0;
   const ArenaStats before = arena.DetailedStats();
@@ -680,8 +534,8 @@ TEST(ArenaTest, ARefusalOfUpstreamIsNullAndChangesNothing) {
 }
 
 TEST(ArenaTest, IsAStandardMemoryResource) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   {
     std::pmr::vector<std::pmr::string> strings(&arena);
     for (int i = 0; i < 1000; ++i)
@@ -694,21 +548,21 @@ TEST(ArenaTest, IsAStandardMemoryResource) {
 
 TEST(ArenaTest, GivesRetainedLargeObjectsBackAtItsEndEvenWithoutABlock) {
   for (const Retention retention : {Retention::KeepAll(), Retention::KeepBytes(size_t{4} << 20)}) {
-    Upstream upstream;
-    ArenaOptions options = Options(upstream);
+    CountingUpstream upstream;
+    ArenaOptions options = UncheckedOptions(upstream);
     options.retention = retention;
     Arena arena(options);
     ASSERT_NE(arena.TryAllocate(1 << 20, 8), nullptr);
     arena.Reset();
     EXPECT_EQ(arena.Stats().held_bytes, (size_t{1} << 20) + LargeObjects::kHeaderBytes);
-    // ~Upstream looks for what was not given back.
+    // ~CountingUpstream looks for what was not given back.
   }
 }
 
 TEST(ArenaTest, AnotherRetentionHoldsForOneResetOnly) {
   for (const Retention retention : {Retention::Release(), Retention::KeepBytes(5000)}) {
-    Upstream upstream;
-    ArenaOptions options = Options(upstream);
+    CountingUpstream upstream;
+    ArenaOptions options = UncheckedOptions(upstream);
     options.retention = retention;
     Arena arena(options);
     for (int i = 0; i < 1000; ++i) ASSERT_NE(arena.TryAllocate(64, 8), nullptr);
@@ -720,8 +574,8 @@ TEST(ArenaTest, AnotherRetentionHoldsForOneResetOnly) {
 }
 
 TEST(ArenaTest, ARewindKnowsTheSizeOfALargeObjectResizedSinceTheMark) {
-  Upstream upstream;
-  Arena arena(Options(upstream));
+  CountingUpstream upstream;
+  Arena arena(UncheckedOptions(upstream));
   auto* const p = static_cast<char*>(arena.TryAllocate(100'000, 8));
   std::memset(p, 7, 100'000);
   const ArenaMark mark = arena.Mark();

@@ -6,7 +6,7 @@ _BUILD = """
 package(default_visibility = ["//visibility:public"])
 
 cc_library(
-    name = "{library}",
+    name = "{target}",
     hdrs = glob({headers}),
     includes = {includes},
     linkopts = {linkopts},
@@ -21,7 +21,7 @@ def _debian_headers_impl(ctx):
     run(ctx, ["sh", "-c", "dpkg-deb --fsys-tarfile *.deb | tar -x ./usr/include"], "unpacking {} failed".format(headers))
     run(ctx, ["sh", "-c", "rm -rf apt *.deb"], "tidying failed")
     ctx.file("BUILD.bazel", _BUILD.format(
-        library = ctx.attr.library,
+        target = ctx.attr.target,
         headers = ["usr/include/{}/**".format(directory) for directory in ctx.attr.includes],
         includes = ["usr/include/" + directory for directory in ctx.attr.includes],
         linkopts = ctx.attr.linkopts,
@@ -33,7 +33,7 @@ debian_headers = repository_rule(
         "package": attr.string(mandatory = True, doc = "The package of the library itself; tools/packages lists it."),
         "proof": attr.string(mandatory = True, doc = "A file that is there exactly when that package is installed."),
         "headers_package": attr.string(mandatory = True, doc = "The package of the headers, which is not installed."),
-        "library": attr.string(mandatory = True, doc = "The name of the one target."),
+        "target": attr.string(mandatory = True, doc = "The name of the one target."),
         "includes": attr.string_list(mandatory = True, doc = "Directories below /usr/include, to include from."),
         "linkopts": attr.string_list(),
     },

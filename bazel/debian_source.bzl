@@ -6,7 +6,7 @@ _BUILD = """
 package(default_visibility = ["//visibility:public"])
 
 cc_library(
-    name = "{library}",
+    name = "{target}",
     srcs = {sources},
     hdrs = glob({headers}),
     copts = {copts},
@@ -35,7 +35,7 @@ def _debian_source_impl(ctx):
         sources.append(label.name)
     ctx.file("version.bzl", '{}_VERSION = "{}"\n'.format(ctx.attr.package.upper(), version))
     ctx.file("BUILD.bazel", _BUILD.format(
-        library = ctx.attr.library,
+        target = ctx.attr.target,
         sources = sources,
         headers = ["src/" + pattern for pattern in ctx.attr.hdrs],
         copts = ["-w"] + ctx.attr.copts,
@@ -47,7 +47,7 @@ debian_source = repository_rule(
     implementation = _debian_source_impl,
     attrs = {
         "package": attr.string(mandatory = True, doc = "The source package's name; version.bzl defines its version as NAME_VERSION."),
-        "library": attr.string(mandatory = True, doc = "The name of the one target."),
+        "target": attr.string(mandatory = True, doc = "The name of the one target."),
         "srcs": attr.string_list(mandatory = True, doc = "The smallest set of the package's sources that the library needs."),
         "hdrs": attr.string_list(default = ["**/*.h"], doc = "Patterns of the headers that are seen from outside."),
         "stubs": attr.label_list(doc = "Files of ours that stand in for the rest of it."),

@@ -78,7 +78,7 @@ def _peers():
     debian_source(
         name = "rocksdb_arena",
         package = "rocksdb",
-        library = "arena",
+        target = "arena",
         srcs = [
             "memory/arena.cc",
             "memory/concurrent_arena.cc",
@@ -102,7 +102,7 @@ def _peers():
     debian_source(
         name = "leveldb_arena",
         package = "leveldb",
-        library = "arena",
+        target = "arena",
         srcs = ["util/arena.cc"],
         # No more of its headers: RocksDB has others by the same names, and both arenas are used in one file.
         hdrs = ["util/arena.h"],
@@ -149,7 +149,7 @@ def _peers():
         package = "librte-mempool-ring23",
         proof = "/usr/lib/x86_64-linux-gnu/librte_mempool_ring.so.23",
         headers_package = "libdpdk-dev",
-        library = "mempool",
+        target = "mempool",
         includes = ["dpdk", "x86_64-linux-gnu/dpdk"],
         linkopts = [
             # Nobody calls the driver of rings: it registers itself when it is loaded.

@@ -2,47 +2,15 @@
 // sense included: SystemMemory refuses or serves, and keeps what was written.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "memory/system_memory.h"
-
-namespace {
-
-// Reads numbers from the fuzzer's bytes; zeros when they have run out.
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-
-  bool empty() const { return left_ == 0; }
-
-  uint64_t Number(size_t bytes) {
-    uint64_t number = 0;
-    for (; bytes != 0; --bytes) number = number << 8 | Byte();
-    return number;
-  }
-
- private:
-  uint8_t Byte() {
-    if (left_ == 0) return 0;
-    --left_;
-    return *data_++;
-  }
-
-  const uint8_t* data_;
-  size_t left_;
-};
-
-void Check(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
+#include "memory/testing/fuzz_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr size_t kPages = 32;
-  Input input(data, size);
+  granary::FuzzInput input(data, size);
   const uint64_t options = input.Number(1);
   auto reserved = granary::SystemMemory::Reserve({
       .reserve_bytes = kPages * 4096,
@@ -68,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     switch (command % 3) {
       case 0: {
         const bool done = memory.Commit(offset, bytes).has_value();
-        Check(done == (inside && offset % page_bytes == 0));
+        granary::FuzzCheck(done == (inside && offset % page_bytes == 0));
         for (size_t page = 0; done && page < pages; ++page) {
           const size_t begin = page * page_bytes;
           if (bytes != 0 && begin + page_bytes > offset && begin < offset + bytes) {
@@ -79,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       }
       case 1: {
         const bool done = memory.Decommit(offset, bytes).has_value();
-        Check(done == inside);
+        granary::FuzzCheck(done == inside);
         for (size_t page = 0; done && page < pages; ++page) {
           const size_t begin = page * page_bytes;
           if (begin >= offset && begin + page_bytes <= offset + bytes) {
@@ -101,9 +69,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (size_t page = 0; page < pages; ++page) {
       if (!committed[page]) continue;
       ++committed_pages;
-      Check(memory.data()[page * page_bytes] == std::byte{first_bytes[page]});
+      granary::FuzzCheck(memory.data()[page * page_bytes] == std::byte{first_bytes[page]});
     }
-    Check(memory.committed_bytes() == committed_pages * page_bytes);
+    granary::FuzzCheck(memory.committed_bytes() == committed_pages * page_bytes);
   }
   return 0;
 }

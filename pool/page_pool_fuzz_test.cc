@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -11,33 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "memory/testing/fuzz_input.h"
 #include "pool/local_page_pool.h"
 #include "pool/page_pool.h"
 
 namespace granary {
 namespace {
-
-// Reads numbers from the fuzzer's bytes; zeros when they have run out.
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-
-  bool empty() const { return left_ == 0; }
-  uint8_t Byte() {
-    if (left_ == 0) return 0;
-    --left_;
-    return *data_++;
-  }
-  size_t Below(size_t limit) { return (size_t{Byte()} << 8 | Byte()) % limit; }
-
- private:
-  const uint8_t* data_;
-  size_t left_;
-};
-
-void Check(bool holds) {
-  if (!holds) std::abort();
-}
 
 template <class Pool>
 class Machine {
@@ -51,8 +29,8 @@ class Machine {
                                        .record_sites = record_sites}))),
         max_pages_(max_pages) {}
 
-  void Step(Input& input) {
-    switch (input.Byte() % 11) {
+  void Step(FuzzInput& input) {
+    switch (input.Number(1) % 11) {
       case 0:
       case 1:
         for (size_t i = input.Below(100) + 1; i > 0; --i) TakeOne();
@@ -66,7 +44,7 @@ class Machine {
       case 4: {
         std::vector<std::byte*> batch(input.Below(300));
         const size_t count = pool_->AllocateBatch(batch);
-        Check(count == std::min(batch.size(), max_pages_ - live_.size()));
+        FuzzCheck(count == std::min(batch.size(), max_pages_ - live_.size()));
         for (size_t i = 0; i < count; ++i) Enter(batch[i]), singles_.push_back(batch[i]);
         break;
       }
@@ -81,13 +59,13 @@ class Machine {
       case 6: {
         const size_t count = input.Below(300);
         auto chain = pool_->AllocateChain(count);
-        Check(chain.size() == (count <= max_pages_ - live_.size() ? count : 0));
+        FuzzCheck(chain.size() == (count <= max_pages_ - live_.size() ? count : 0));
         for (std::byte* const page : chain) Enter(page);
         chain_.Splice(std::move(chain));
         break;
       }
       case 7:
-        if (!singles_.empty() && input.Byte() % 2 == 0) {
+        if (!singles_.empty() && input.Number(1) % 2 == 0) {
           chain_.Append(singles_.back());
           singles_.pop_back();
         } else if (std::byte* const page = chain_.Take()) {
@@ -99,46 +77,46 @@ class Machine {
         chain_.Release();
         break;
       case 9:
-        if (input.Byte() % 2 == 0) {
+        if (input.Number(1) % 2 == 0) {
           ReleaseBlocks(input);
         } else {
           const PagePoolStats before = pool_->Stats();
           (void)pool_->Trim(input.Below(300));
-          Check(pool_->Stats().live_pages == before.live_pages);
+          FuzzCheck(pool_->Stats().live_pages == before.live_pages);
         }
         break;
       case 10: {
         const size_t cap = input.Below(kReserved + 50);
         const bool resized = pool_->Resize(cap).has_value();
-        Check(resized == (cap != 0 && cap <= kReserved && cap >= live_.size()));
+        FuzzCheck(resized == (cap != 0 && cap <= kReserved && cap >= live_.size()));
         if (resized) max_pages_ = cap;
         break;
       }
     }
     const PagePoolStats stats = pool_->Stats();
-    Check(stats.max_pages == max_pages_ && stats.live_pages == live_.size());
-    Check(stats.live_pages + stats.free_pages + stats.cold_pages + stats.untouched_pages ==
-          max_pages_);
+    FuzzCheck(stats.max_pages == max_pages_ && stats.live_pages == live_.size());
+    FuzzCheck(stats.live_pages + stats.free_pages + stats.cold_pages + stats.untouched_pages ==
+              max_pages_);
   }
 
   void Finish() {
-    for (std::byte* const page : live_) Check(IsWhole(page));
+    for (std::byte* const page : live_) FuzzCheck(IsWhole(page));
     while (live_.size() < max_pages_) TakeOne();
-    Check(pool_->Allocate() == nullptr);
+    FuzzCheck(pool_->Allocate() == nullptr);
   }
 
  private:
   void TakeOne() {
     std::byte* const page = pool_->Allocate();
-    Check((page != nullptr) == (live_.size() < max_pages_));
+    FuzzCheck((page != nullptr) == (live_.size() < max_pages_));
     if (page == nullptr) return;
     Enter(page);
     singles_.push_back(page);
   }
 
   void Enter(std::byte* page) {
-    Check(pool_->Owns(page) && pool_->At(pool_->IndexOf(page)) == page);
-    Check(live_.insert(page).second);
+    FuzzCheck(pool_->Owns(page) && pool_->At(pool_->IndexOf(page)) == page);
+    FuzzCheck(live_.insert(page).second);
     const PageIndex index = pool_->IndexOf(page);
     std::memcpy(page, &index, sizeof(index));
     std::memcpy(page + pool_->page_bytes() - sizeof(index), &index, sizeof(index));
@@ -151,11 +129,11 @@ class Machine {
   }
 
   void Leave(std::byte* page) {
-    Check(IsWhole(page));
-    Check(live_.erase(page) == 1);
+    FuzzCheck(IsWhole(page));
+    FuzzCheck(live_.erase(page) == 1);
   }
 
-  std::byte* Drop(Input& input) {
+  std::byte* Drop(FuzzInput& input) {
     std::swap(singles_[input.Below(singles_.size())], singles_.back());
     std::byte* const page = singles_.back();
     singles_.pop_back();
@@ -163,7 +141,7 @@ class Machine {
     return page;
   }
 
-  void ReleaseBlocks(Input& input) {
+  void ReleaseBlocks(FuzzInput& input) {
     BlockChain blocks;
     for (size_t i = input.Below(200); i > 0 && !singles_.empty(); --i) {
       auto* const block = ::new (Drop(input)) BlockLink{nullptr, pool_->page_bytes()};
@@ -186,7 +164,7 @@ class Machine {
 };
 
 template <class Pool>
-void Run(Input input, uint8_t choice) {
+void Run(FuzzInput input, uint8_t choice) {
   Machine<Pool> machine((choice & 2) != 0 ? 512 : 4096, 1 + size_t{choice} % 100 * 4,
                         (choice & 4) != 0);
   while (!input.empty()) machine.Step(input);
@@ -197,8 +175,8 @@ void Run(Input input, uint8_t choice) {
 }  // namespace granary
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  granary::Input input(data, size);
-  const uint8_t choice = input.Byte();
+  granary::FuzzInput input(data, size);
+  const auto choice = static_cast<uint8_t>(input.Number(1));
   if ((choice & 1) != 0) {
     granary::Run<granary::PagePool>(input, choice);
   } else {

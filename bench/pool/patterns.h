@@ -1,5 +1,5 @@
-// The orders in which pages are allocated and freed. An operation is a pair: one page allocated, and
-// one freed.
+// The orders in which pages are allocated and freed. An operation is a pair: one page allocated,
+// and one freed.
 //
 // Each pattern is what one thread does, a class over the pool and over whether the first word of
 // each page is written: it is constructed on its thread, RunBatch() is called again and again, and
@@ -36,8 +36,8 @@ template <bool kTouch, class Pool>
   return static_cast<std::byte*>(page);
 }
 
-// The clobber keeps the compiler from seeing that the page which is freed is the one that is allocated
-// next, and from leaving both out.
+// The clobber keeps the compiler from seeing that the page which is freed is the one that is
+// allocated next, and from leaving both out.
 template <class Pool>
 [[gnu::always_inline]] inline void FreePage(Pool& pool, std::byte* page) {
   pool.Deallocate(page);
@@ -67,8 +67,8 @@ class Lifo {
   Pool& pool_;
 };
 
-// Among 1000 live pages, replaces one after the other at random: the new page is allocated before the
-// old one is freed.
+// Among 1000 live pages, replaces one after the other at random: the new page is allocated before
+// the old one is freed.
 template <class Pool, bool kTouch>
 class RandomReplacement {
  public:
