@@ -310,7 +310,8 @@ TEST(ArenaTest, NoSizeIsRounded) {
   EXPECT_EQ(arena.TryAllocate(2, 2), p + 18);
   EXPECT_EQ(arena.TryAllocate(4, 4), p + 20);
   EXPECT_EQ(arena.TryAllocate(8, 8), p + 24);
-  EXPECT_EQ(arena.TryAllocate(1, 64), p + 64 - reinterpret_cast<uintptr_t>(p) % 64);
+  const auto free = reinterpret_cast<uintptr_t>(p + 32);
+  EXPECT_EQ(arena.TryAllocate(1, 64), p + 32 + (AlignUp(free, 64) - free));
   EXPECT_FALSE(arena.TryExtend(p, 17, 18, 16)) << "into the padding of an older allocation";
 }
 
