@@ -1,8 +1,8 @@
 // DPDK's rte_mempool as an implementation: a ring of all objects, and a cache for each thread that
 // has introduced itself.
 //
-// DPDK's environment starts when it is first needed, as that takes a tenth of a second, without huge
-// pages, devices or files. It stays until the process ends, and so do the pools, whose making
+// DPDK's environment starts when it is first needed, as that takes a tenth of a second, without
+// huge pages, devices or files. It stays until the process ends, and so do the pools, whose making
 // touches every page.
 #ifndef GRANARY_BENCH_POOL_DPDK_MEMPOOL_H_
 #define GRANARY_BENCH_POOL_DPDK_MEMPOOL_H_
@@ -10,12 +10,11 @@
 // First: the others' headers rely on it.
 #include <rte_config.h>
 // Then the rest.
+#include <pthread.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_mempool.h>
-
-#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -37,12 +36,11 @@ inline const std::string& WhyDpdkDoesNotStart() {
     std::error_code ignored;
     const std::string folder = std::filesystem::temp_directory_path(ignored).string();
     setenv("RUNTIME_DIRECTORY", folder.c_str(), 0);
-    std::array arguments = {std::string("granary"),        std::string("--no-huge"),
-                            std::string("--no-pci"),       std::string("--no-shconf"),
-                            std::string("--no-telemetry"), std::string("--no-hpet"),
-                            std::string("--iova-mode=va"), std::string("--lcores=0"),
-                            std::string("-m"),             std::string("1024"),
-                            std::string("--log-level"),    std::string("error")};
+    std::array arguments = {
+        std::string("granary"),        std::string("--no-huge"),      std::string("--no-pci"),
+        std::string("--no-shconf"),    std::string("--no-telemetry"), std::string("--no-hpet"),
+        std::string("--iova-mode=va"), std::string("--lcores=0"),     std::string("-m"),
+        std::string("1024"),           std::string("--log-level"),    std::string("error")};
     std::array<char*, arguments.size() + 1> pointers = {};
     std::ranges::transform(arguments, pointers.begin(), [](std::string& s) { return s.data(); });
     // It binds the calling thread to a processor, and with it all threads that this one starts.

@@ -1,5 +1,5 @@
-// A ring of page pointers from one thread to one other, of fixed capacity: what carries pages from a
-// producer to its consumer. It costs two stores and two loads a page, and each side looks at the
+// A ring of page pointers from one thread to one other, of fixed capacity: what carries pages from
+// a producer to its consumer. It costs two stores and two loads a page, and each side looks at the
 // other's position only when it seems full or empty.
 #ifndef GRANARY_BENCH_POOL_PAGE_RING_H_
 #define GRANARY_BENCH_POOL_PAGE_RING_H_

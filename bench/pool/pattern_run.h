@@ -1,5 +1,5 @@
-// Runs a pattern on some threads and times it by the clock on the wall: from the moment at which all
-// of them are ready until the last has done its batches.
+// Runs a pattern on some threads and times it by the clock on the wall: from the moment at which
+// all of them are ready until the last has done its batches.
 #ifndef GRANARY_BENCH_POOL_PATTERN_RUN_H_
 #define GRANARY_BENCH_POOL_PATTERN_RUN_H_
 
@@ -84,8 +84,8 @@ template <class Pool>
 using HandleOf = std::remove_reference_t<decltype(std::declval<Pool&>().ForThread(0))>;
 
 // `Worker` is a pattern over a pool, as patterns.h has them. The pool, on the heap, where engines
-// have theirs, and the threads are made anew for each call of the benchmark; before the timed batches
-// comes one that is not timed, and has touched what is touched.
+// have theirs, and the threads are made anew for each call of the benchmark; before the timed
+// batches comes one that is not timed, and has touched what is touched.
 template <class Pool, class Worker>
 void RunPattern(benchmark::State& state, size_t thread_count) {
   const auto pool = std::make_unique<Pool>(thread_count, Worker::kLivePages);

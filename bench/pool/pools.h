@@ -161,7 +161,8 @@ class FreeList {
   static constexpr size_t kPagesPerBlock = 256;
 
   [[gnu::noinline]] void Grow() {
-    auto* const block = static_cast<std::byte*>(AlignedMemory<kPageBytes>(kPagesPerBlock * kPageBytes));
+    auto* const block =
+        static_cast<std::byte*>(AlignedMemory<kPageBytes>(kPagesPerBlock * kPageBytes));
     blocks_.emplace_back(block);
     for (size_t i = kPagesPerBlock; i > 0; --i) Deallocate(block + (i - 1) * kPageBytes);
   }
