@@ -43,7 +43,7 @@ inline std::string VerifiedMallocLibrary() {
   if (function == nullptr || dladdr(function, &info) == 0 || info.dli_fname == nullptr) {
     Die("the library that malloc comes from cannot be found out");
   }
-  const std::string library = info.dli_fname;
+  std::string library = info.dli_fname;
   if (library.find(GRANARY_BENCH_MALLOC_LIBRARY) == std::string::npos) {
     Die("malloc is meant to come from " GRANARY_BENCH_MALLOC_LIBRARY " and comes from " + library);
   }

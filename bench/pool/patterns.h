@@ -141,11 +141,19 @@ class ProducerConsumer {
    private:
     std::vector<PageRing> rings_;
   };
-  static constexpr size_t kLivePages = PageRing::kCapacity + 2;
-  static constexpr size_t Pairs(size_t thread_count) { return kPages * (thread_count / 2); }
+  // With what the pools' own caches may keep back.
+  static constexpr size_t kLivePages = 2 * PageRing::kCapacity;
+  static constexpr size_t Pairs(size_t thread_count) { return kBatch * (thread_count / 2); }
 
   ProducerConsumer(Pool& pool, Shared& shared, size_t thread)
-      : pool_(pool), ring_(shared.RingOf(thread)), produces_(thread % 2 == 0) {}
+      : pool_(pool), ring_(shared.RingOf(thread)), produces_(thread % 2 == 0) {
+    // How many pages are on their way changes all the time; what may be needed has its memory
+    // first.
+    if (!produces_) return;
+    std::vector<std::byte*> pages(kLivePages);
+    std::ranges::generate(pages, [&] { return AllocatePage<kTouch>(pool); });
+    for (std::byte* const page : pages) FreePage(pool, page);
+  }
 
   // Both sides pass as many pages in all their batches, so that none are left in the ring.
   void RunBatch() {
@@ -157,15 +165,18 @@ class ProducerConsumer {
   }
 
  private:
+  // Short, as there are pools that take 50 µs for a page which another thread allocated.
+  static constexpr size_t kBatch = 100;
+
   [[gnu::noinline]] void Produce() {
     Pool& pool = pool_;
     PageRing& ring = ring_;
-    for (size_t i = 0; i < kPages; ++i) ring.Push(AllocatePage<kTouch>(pool));
+    for (size_t i = 0; i < kBatch; ++i) ring.Push(AllocatePage<kTouch>(pool));
   }
   [[gnu::noinline]] void Consume() {
     Pool& pool = pool_;
     PageRing& ring = ring_;
-    for (size_t i = 0; i < kPages; ++i) FreePage(pool, ring.Pop());
+    for (size_t i = 0; i < kBatch; ++i) FreePage(pool, ring.Pop());
   }
 
   Pool& pool_;

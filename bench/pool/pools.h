@@ -81,8 +81,9 @@ class BoostPool {
 
  private:
   struct Blocks {
-    using size_type = size_t;
-    using difference_type = ptrdiff_t;
+    // The names are Boost's.
+    using size_type = size_t;           // NOLINT(readability-identifier-naming)
+    using difference_type = ptrdiff_t;  // NOLINT(readability-identifier-naming)
     static char* malloc(size_t bytes) {
       return static_cast<char*>(AlignedMemory<kPageBytes>(bytes));
     }

@@ -58,7 +58,7 @@ ProgramRun ParseFields(const Json& json) {
       if (parsed && message.starts_with(kSkipped)) {
         run.skipped.emplace_back(*parsed, message.substr(kSkipped.size()));
       } else {
-        run.errors.push_back(name + ": " + message);
+        run.errors.push_back((name + ": ").append(message));
       }
     } else if (auto measurement = ParseMeasurement(entry)) {
       run.measurements.push_back(*std::move(measurement));
