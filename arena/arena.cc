@@ -167,10 +167,19 @@ bool Arena::EnterNextBlock(size_t payload_bytes) noexcept {
   return true;
 }
 
-void Arena::Publish() const noexcept {
-  const MemoryStats stats = Stats();
-  progress_->Set(stats.asked_bytes, stats.used_bytes);
+size_t Arena::AskedBytes() const noexcept {
+  return place_.passed_bytes - place_.tail_bytes + CursorUsedBytes() + place_.absorbed_asked_bytes +
+         large_.live_bytes() - large_.live_count() * LargeObjects::kHeaderBytes;
 }
+
+size_t Arena::UsedBytes() const noexcept {
+  const size_t headers =
+      place_.block == nullptr ? 0 : (place_.passed_count + 1) * kBlockHeaderBytes;
+  return place_.passed_bytes + CursorUsedBytes() + headers + absorbed_.bytes() +
+         large_.live_bytes();
+}
+
+void Arena::Publish() const noexcept { progress_->Set(AskedBytes(), UsedBytes()); }
 
 BlockLink* Arena::AcquireBlock(size_t payload_bytes) noexcept {
   const size_t smallest = AlignUp(
@@ -484,13 +493,8 @@ size_t Arena::HeldBytes() const noexcept {
 ArenaStats Arena::DetailedStats() const noexcept {
   ArenaStats stats;
   const size_t absorbed_payload = absorbed_.bytes() - absorbed_.count() * kBlockHeaderBytes;
-  const size_t large_asked = large_.live_bytes() - large_.live_count() * LargeObjects::kHeaderBytes;
-  const size_t headers =
-      BlocksInUseBytes() == 0 ? 0 : (place_.passed_count + 1) * kBlockHeaderBytes;
-  stats.asked_bytes = place_.passed_bytes - place_.tail_bytes + CursorUsedBytes() +
-                      place_.absorbed_asked_bytes + large_asked;
-  stats.used_bytes =
-      place_.passed_bytes + CursorUsedBytes() + headers + absorbed_.bytes() + large_.live_bytes();
+  stats.asked_bytes = AskedBytes();
+  stats.used_bytes = UsedBytes();
   stats.held_bytes = HeldBytes();
   stats.lost_to_tails_bytes = place_.tail_bytes + absorbed_payload - place_.absorbed_asked_bytes;
   stats.block_count = blocks_.count() + absorbed_.count() + (given_block_ != nullptr ? 1 : 0);
@@ -502,10 +506,7 @@ ArenaStats Arena::DetailedStats() const noexcept {
 }
 
 MemoryStats Arena::Stats() const noexcept {
-  const ArenaStats stats = DetailedStats();
-  return {.asked_bytes = stats.asked_bytes,
-          .used_bytes = stats.used_bytes,
-          .held_bytes = stats.held_bytes};
+  return {.asked_bytes = AskedBytes(), .used_bytes = UsedBytes(), .held_bytes = HeldBytes()};
 }
 
 void Arena::ThrowRefusal(size_t bytes, size_t alignment) const {

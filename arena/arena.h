@@ -295,6 +295,8 @@ class Arena final : public MemoryResource {
   size_t NextPayloadBytes() const noexcept;
   size_t CursorUsedBytes() const noexcept;
   size_t BlocksInUseBytes() const noexcept;
+  size_t AskedBytes() const noexcept;
+  size_t UsedBytes() const noexcept;
   size_t HeldBytes() const noexcept;
   Cursor& RealCursor() noexcept { return checked_ ? checked_cursor_ : cursor(); }
   const Cursor& RealCursor() const noexcept { return checked_ ? checked_cursor_ : cursor(); }

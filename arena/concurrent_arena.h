@@ -23,8 +23,8 @@
 // the last moments of its end) borrows one for each call.
 //
 // Space. Nothing is held before the first allocation. A lane and its first block are one piece of
-// first_block_bytes; each later block has a sixteenth of what the lane holds. So what lies free in
-// the lanes is never more than 1/16 of what is used and first_block_bytes for each lane; retained
+// first_block_bytes; each later block has 1/14 of what the lane holds. So what lies free in
+// the lanes is never more than 1/14 of what is used and first_block_bytes for each lane; retained
 // memory comes on top, as the retention says. With what is lost to the ends of blocks and to
 // headers, lanes of a quarter MiB and more hold less than 1/8 and a KiB above what was asked for,
 // whatever the sizes; smaller ones up to 1/4 and 2 KiB, where objects have about half of
@@ -102,8 +102,9 @@ class ConcurrentArena final : public MemoryResource, private PerThread::Owner {
   using Lane = Arena;
 
   static constexpr size_t kMaxAlignment = Arena::kMaxAlignment;
-  // A lane's next block has this part of what the lane holds.
-  static constexpr size_t kGrowthDivisor = 16;
+  // A lane's next block has this part of what the lane holds: as much as leaves an eighth for all
+  // that is lost, whatever the sizes.
+  static constexpr size_t kGrowthDivisor = 14;
 
   // Holds nothing. Options that do not pass Validate() are misuse: a report and std::abort.
   explicit ConcurrentArena(const ConcurrentArenaOptions& options = {}) noexcept;
