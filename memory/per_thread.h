@@ -89,6 +89,8 @@ class PerThread : public boost::intrusive::set_base_hook<> {
   static void ThreadExits(void* records) noexcept;
 
   // Constant, so that an access is no call: the linker knows its place relative to the thread.
+  // The linter takes a thread's members for variables.
+  // NOLINTNEXTLINE(readability-identifier-naming)
   static constinit thread_local Table table_ [[gnu::tls_model("initial-exec")]];
 
   // Set by the registry.
