@@ -144,6 +144,7 @@ void RegisterAlternating(size_t arenas_count) {
                const std::vector<uint32_t>& sizes = SmallMix();
                const auto round = [&] {
                  std::vector<decltype(arenas[0]->Attach(0))> held;
+                 held.reserve(arenas.size());
                  for (const auto& arena : arenas) held.push_back(arena->Attach(0));
                  AllocateByTurns(std::span(std::as_const(held)), sizes);
                  for (const auto& arena : arenas) arena->Reset();
