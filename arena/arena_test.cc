@@ -358,7 +358,8 @@ TEST(ArenaTest, NoSizeIsRounded) {
   EXPECT_EQ(arena.TryAllocate(2, 2), p + 18);
   EXPECT_EQ(arena.TryAllocate(4, 4), p + 20);
   EXPECT_EQ(arena.TryAllocate(8, 8), p + 24);
-  EXPECT_EQ(arena.TryAllocate(1, 64), p + 64 - reinterpret_cast<uintptr_t>(p) % 64);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(arena.TryAllocate(1, 64)),
+            AlignUp(reinterpret_cast<uintptr_t>(p) + 32, 64));
   EXPECT_FALSE(arena.TryExtend(p, 17, 18, 16)) << "into the padding of an older allocation";
 }
 
