@@ -55,7 +55,7 @@ Comparison CompareSubject(const CaseResults& results, const Result& subject) {
     if (!peer) {
       continue;
     }
-    if (name == kReference) {
+    if (IsReference(name)) {
       comparison.reference = peer;
     }
     if (!comparison.best_peer || peer->ratio.median < comparison.best_peer->ratio.median) {

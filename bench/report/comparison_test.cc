@@ -13,7 +13,11 @@ TEST(Implementations, HaveRoles) {
   EXPECT_EQ(RoleOf("granary_lane"), Role::kGranary);
   EXPECT_EQ(RoleOf("raw"), Role::kLimit);
   EXPECT_EQ(RoleOf("rocksdb"), Role::kPeer);
+  EXPECT_EQ(RoleOf("rocksdb_concurrent"), Role::kPeer);
   EXPECT_EQ(RoleOf("something_new"), Role::kPeer);
+  EXPECT_TRUE(IsReference("rocksdb"));
+  EXPECT_TRUE(IsReference("rocksdb_concurrent"));
+  EXPECT_FALSE(IsReference("rocksdb_interface"));
   EXPECT_EQ(ColorOf("something_new").size(), 7u);
 }
 

@@ -54,6 +54,10 @@ Role RoleOf(std::string_view implementation) {
   return known != nullptr ? known->role : Role::kPeer;
 }
 
+bool IsReference(std::string_view implementation) {
+  return implementation == kReference || implementation == "rocksdb_concurrent";
+}
+
 std::string_view ColorOf(std::string_view implementation) {
   if (const Known* known = Find(implementation); known != nullptr) {
     return known->color;

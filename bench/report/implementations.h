@@ -17,6 +17,9 @@ Role RoleOf(std::string_view implementation);
 
 // The peer that granary is measured against in the first place.
 inline constexpr std::string_view kReference = "rocksdb";
+// Whether the implementation stands for that peer in its case: the peer's own name, or what it has
+// for many threads.
+bool IsReference(std::string_view implementation);
 // The implementation that stands for granary in a case, where it is there.
 inline constexpr std::string_view kGranary = "granary";
 // The limit that the table shows.

@@ -69,7 +69,7 @@ std::string RowLabel(const Result& result, size_t row, double graph_x, const cha
                      const std::string& text) {
   const std::string& name = result.name.implementation;
   const bool is_bold = name == kGranary;
-  const bool is_colored = is_bold || name == kReference;
+  const bool is_colored = is_bold || IsReference(name);
   return fmt::format("set label {} at graph {}, first {} {}{}{}\n", Quoted(text), graph_x, row,
                      align, is_bold ? " font \":Bold\"" : "",
                      is_colored ? fmt::format(" textcolor rgb \"{}\"", ColorOf(name)) : "");
