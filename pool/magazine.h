@@ -18,7 +18,7 @@ namespace granary {
 
 class alignas(64) Magazine {
  public:
-  static constexpr uint32_t kCapacity = 256;
+  static constexpr uint32_t kCapacity = 2 * PagePoolOptions::kMagazinePagesMax;
 
   // `limit` pages, at most kCapacity, make it full.
   explicit Magazine(uint32_t limit) noexcept : limit_(limit) {}

@@ -16,7 +16,7 @@ Expected<std::unique_ptr<PagePool>> PagePool::Create(const PagePoolOptions& opti
 
 PagePool::PagePool(const PagePoolOptions& options, PageSlab slab) noexcept
     : slab_(std::move(slab)),
-      magazine_pages_(std::clamp<uint32_t>(options.magazine_pages, 1, kMagazinePagesMax)),
+      magazine_pages_(options.magazine_pages),
       trims_(options.huge_pages != HugePages::kRequire),
       untouched_(Untouched{0, static_cast<PageIndex>(options.max_pages)}) {}
 
@@ -302,7 +302,7 @@ void PagePool::WithPagesInFlight(Magazine* magazine, const Action& action) noexc
 
 // Near exhaustion threads take less, so that free pages are not all in the wrong magazines.
 void PagePool::Refill(Magazine& magazine) noexcept {
-  std::array<PageIndex, kMagazinePagesMax> taken;
+  std::array<PageIndex, PagePoolOptions::kMagazinePagesMax> taken;
   const size_t share =
       AvailablePages() / (2 * std::max<size_t>(1, magazine_count_.load(std::memory_order_relaxed)));
   const size_t wanted = std::clamp<size_t>(share, 1, magazine_pages_);
@@ -323,7 +323,10 @@ void PagePool::StopAll() noexcept {
   if (magazines_.empty()) return;
   for (const auto& magazine : magazines_) magazine->gate().Stop();
   ProcessFence::Heavy();
-  for (const auto& magazine : magazines_) magazine->gate().WaitUntilOut();
+  for (const auto& magazine : magazines_) {
+    magazine->gate().WaitUntilOut();
+    Drain(*magazine, magazine->count());
+  }
 }
 
 void PagePool::ResumeAll() noexcept {
@@ -334,7 +337,6 @@ template <class Action>
 void PagePool::WithAllStopped(const Action& action) noexcept {
   const std::lock_guard lock(mutex_);
   StopAll();
-  for (const auto& magazine : magazines_) Drain(*magazine, magazine->count());
   action();
   ResumeAll();
 }
@@ -361,9 +363,7 @@ void PagePool::AfterFork(bool in_child) noexcept {
     for (const auto& magazine : magazines_) {
       const bool is_idle = std::find(idle_magazines_.begin(), idle_magazines_.end(),
                                      magazine.get()) != idle_magazines_.end();
-      if (magazine.get() == mine || is_idle) continue;
-      Drain(*magazine, magazine->count());
-      idle_magazines_.push_back(magazine.get());
+      if (magazine.get() != mine && !is_idle) idle_magazines_.push_back(magazine.get());
     }
   }
   ResumeAll();
@@ -466,7 +466,6 @@ size_t PagePool::Trim(size_t keep_pages) noexcept {
   if (!trims_) return 0;
   const std::lock_guard lock(mutex_);
   StopAll();
-  for (const auto& magazine : magazines_) Drain(*magazine, magazine->count());
   CollectFree();
   PutBackFree(keep_pages);
   ResumeAll();
@@ -491,7 +490,6 @@ Expected<void> PagePool::Resize(size_t max_pages) {
 // Untouched pages go first, then free ones, those at the end before others.
 Expected<void> PagePool::Shrink(size_t fewer) {
   StopAll();
-  for (const auto& magazine : magazines_) Drain(*magazine, magazine->count());
   const size_t warm = CollectFree();
   Untouched untouched = untouched_.load(std::memory_order_relaxed);
   size_t cold = 0;
@@ -512,10 +510,10 @@ Expected<void> PagePool::Shrink(size_t fewer) {
       SetState(index, PageState::kRetired);
       --to_retire;
     }
-    DecommitRetired();
   }
   PutBackFree(SIZE_MAX);
   ResumeAll();
+  if (possible) DecommitRetired();
   DecommitMarked();
   if (possible) return {};
   return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,

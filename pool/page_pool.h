@@ -65,8 +65,6 @@ class PagePool final : private PerThread::Owner {
  public:
   using Chain = PageChain<PagePool>;
 
-  static constexpr uint32_t kMagazinePagesMax = Magazine::kCapacity / 2;
-
   // Reserves the range; touches no page. kInvalidArgument for options that contradict each other,
   // and SystemMemory's errors.
   static Expected<std::unique_ptr<PagePool>> Create(const PagePoolOptions& options);
@@ -187,6 +185,7 @@ class PagePool final : private PerThread::Owner {
   // `action` with every magazine stopped, all their pages in the free stack, and the lock held.
   template <class Action>
   void WithAllStopped(const Action& action) noexcept;
+  // Stops every magazine and empties it; the lock is held.
   void StopAll() noexcept;
   void ResumeAll() noexcept;
 

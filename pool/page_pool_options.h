@@ -18,6 +18,7 @@ inline constexpr PageIndex kNoPage = UINT32_MAX;
 struct PagePoolOptions {
   static constexpr size_t kPageBytesMin = 512;
   static constexpr size_t kPageBytesMax = size_t{2} << 20;
+  static constexpr uint32_t kMagazinePagesMax = 128;
 
   // A power of two within the bounds above. Every page is aligned to it.
   size_t page_bytes = 4096;
@@ -29,7 +30,7 @@ struct PagePoolOptions {
   // As SystemMemory has them. Under kRequire memory is the pool's for good: Trim gives none back.
   HugePages huge_pages = HugePages::kNever;
   // How many pages a thread takes from the pool, or gives back to it, at once; it keeps up to twice
-  // as many. From 1 to PagePool::kMagazinePagesMax; a LocalPagePool has no magazines.
+  // as many. From 1 to kMagazinePagesMax; a LocalPagePool has no magazines.
   uint32_t magazine_pages = 64;
   // Whether each page's last allocation and free are remembered, so that a report of misuse names
   // both; 32 bytes a page.

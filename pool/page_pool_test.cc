@@ -316,6 +316,10 @@ TYPED_TEST(PagePoolTest, BadOptionsAreNamed) {
   EXPECT_NE(message({.page_bytes = 5000, .max_pages = 1}).find("5000"), std::string::npos);
   EXPECT_NE(message({.page_bytes = 4u << 20, .max_pages = 1}).find("page_bytes"),
             std::string::npos);
+  EXPECT_NE(message({.max_pages = 1, .magazine_pages = 0}).find("magazine_pages is 0"),
+            std::string::npos);
+  EXPECT_NE(message({.max_pages = 1, .magazine_pages = 129}).find("magazine_pages is 129"),
+            std::string::npos);
   EXPECT_NE(message({}).find("max_pages"), std::string::npos);
   EXPECT_NE(message({.max_pages = 10, .reserve_pages = 9}).find("reserve_pages"),
             std::string::npos);

@@ -59,6 +59,10 @@ Expected<void> PagePoolOptions::Validate() const {
     return tl::unexpected(Invalid("page_bytes is " + std::to_string(page_bytes) +
                                   "; a power of two from 512 to 2097152 is needed"));
   }
+  if (magazine_pages == 0 || magazine_pages > kMagazinePagesMax) {
+    return tl::unexpected(Invalid("magazine_pages is " + std::to_string(magazine_pages) +
+                                  "; 1 to " + std::to_string(kMagazinePagesMax) + " are possible"));
+  }
   if (max_pages == 0) return tl::unexpected(Invalid("max_pages is 0"));
   if (reserve_pages != 0 && reserve_pages < max_pages) {
     return tl::unexpected(Invalid("reserve_pages is " + std::to_string(reserve_pages) +

@@ -28,7 +28,7 @@ enum class PageState : uint8_t {
   kRetired,    // Taken out of circulation by a smaller cap.
   kAllocated,  // In the hands of a caller.
   kRecorded,   // The same, and its sites are recorded.
-  kChained,    // Part of a PageChain or a PageReservation, or of one that was released.
+  kChained,    // Part of a PageChain, or of one that was released.
 };
 
 class PageSlab {
