@@ -64,6 +64,8 @@ PerThread::PerThread(Owner& owner) noexcept : owner_(owner) {
   const auto emptiest = std::min_element(registry.owners_at.begin(), registry.owners_at.end());
   ++*emptiest;
   place_ = static_cast<size_t>(emptiest - registry.owners_at.begin());
+  entry_offset_ = reinterpret_cast<std::byte*>(&table_.entries[place_]) -
+                  static_cast<std::byte*>(__builtin_thread_pointer());
   registry.alive.insert(*this);
 }
 
@@ -104,7 +106,7 @@ void* PerThread::FindDisplaced() const noexcept {
   // The newest first: it is the likeliest to live.
   for (auto entry = records->entries.rbegin(); entry != records->entries.rend(); ++entry) {
     if (entry->id != id_) continue;
-    table_.entries[place_] = *entry;
+    EntryOfThread() = *entry;
     return entry->value;
   }
   return nullptr;
@@ -127,7 +129,7 @@ bool PerThread::Set(void* value) noexcept {
   } catch (const std::bad_alloc&) {
     return false;
   }
-  table_.entries[place_] = entries.back();
+  EntryOfThread() = entries.back();
   return true;
 }
 

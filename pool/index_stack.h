@@ -46,7 +46,8 @@ class IndexStack {
   }
 
   // Takes up to `count` pages off and writes their numbers to `out`, the topmost first; returns how
-  // many there were. Lock-free; a walk over so many links.
+  // many there were. Behind those `out` may have been written to. Lock-free; a walk over so many
+  // links.
   template <class Links>
   size_t Pop(Links links, size_t count, PageIndex* out) noexcept {
     uint64_t head = head_.load(std::memory_order_acquire);

@@ -102,41 +102,54 @@ TEST(InterleavingTest, AStackWithoutTagsIsFoundOut) {
 
 enum class Fault { kNone, kNoFence, kNoWait, kNoStop };
 
-// An owner goes in twice, another stops it and goes to its things.
+// An owner pushes a page and pops one, another stops it and takes what there is. The stack is what
+// the gate guards: places 2, 4 and 6 have the pages 1, 2 and 3.
 struct GateCase {
+  using Cursor = OwnerGate<StepAtomic>::Cursor;
+  static constexpr Cursor kLow = 2;
+  static constexpr Cursor kHigh = 8;
+
   struct State {
     OwnerGate<StepAtomic> gate;
-    StepAtomic<int> pages{0};
-    int owner_added = 0;
-    int other_added = 0;
+    std::array<StepAtomic<int>, 3> places = {1, 2, 0};
+    // How often each page was seen, in whose hands or in the stack.
+    std::array<int, 4> found = {};
   };
+
+  GateCase() {
+    state->gate.Start(kLow, kHigh);
+    state->gate.Leave(kLow + 4);
+  }
+
+  StepAtomic<int>& At(Cursor at) { return state->places[(at - kLow) / 2]; }
 
   void Run(int thread) {
     if (thread == 0) {
+      if (const Cursor at = state->gate.EnterBelow()) {
+        At(at).store(3, std::memory_order_relaxed);
+        state->gate.Leave(at + 2);
+      } else {
+        ++state->found[3];
+      }
       for (int i = 0; i < 2; ++i) {
-        if (!state->gate.Enter()) continue;
-        Add(state->owner_added);
-        state->gate.Leave();
+        if (const Cursor at = state->gate.EnterAbove()) {
+          ++state->found[static_cast<size_t>(At(at - 2).load(std::memory_order_relaxed))];
+          state->gate.Leave(at - 2);
+        }
       }
       return;
     }
     if (fault != Fault::kNoStop) state->gate.Stop();
     if (fault != Fault::kNoFence) Interleaving::ProcessFence();
-    if (fault != Fault::kNoWait) state->gate.WaitUntilOut();
-    Add(state->other_added);
-    state->gate.Resume();
+    const Cursor end = fault != Fault::kNoWait ? state->gate.WaitUntilOut() : state->gate.Look();
+    for (Cursor at = kLow; at < end; at += 2) {
+      ++state->found[static_cast<size_t>(At(at).load(std::memory_order_relaxed))];
+    }
   }
 
-  // Not atomic: two at once lose one.
-  void Add(int& added) {
-    const int pages = state->pages.load(std::memory_order_relaxed);
-    state->pages.store(pages + 1, std::memory_order_relaxed);
-    ++added;
-  }
-
+  // Each page once, and no place that had none.
   bool Check() {
-    const bool good =
-        state->pages.load(std::memory_order_relaxed) == state->owner_added + state->other_added;
+    const bool good = state->found == std::array{0, 1, 1, 1};
     *failed |= !good;
     return good;
   }
@@ -173,6 +186,28 @@ TEST(InterleavingTest, AGateWithoutItsFenceIsFoundOut) {
 
 TEST(InterleavingTest, AGateThatDoesNotWaitIsFoundOut) {
   EXPECT_TRUE(GateFails(Fault::kNoWait, false, 3));
+}
+
+// The stop lasts: an owner that is in the middle of finding it out changes nothing, and has not to
+// be waited for again. In the child of a fork it stays there for good.
+TEST(InterleavingTest, AStoppedGateStaysStopped) {
+  OwnerGate<> gate;
+  EXPECT_EQ(gate.Enter(), 0u) << "a new one is";
+  gate.Start(8, 16);
+  EXPECT_EQ(gate.EnterAbove(), 0u) << "nothing is in it";
+  EXPECT_EQ(gate.EnterBelow(), 8u);
+  gate.Leave(16);
+  EXPECT_EQ(gate.EnterBelow(), 0u) << "full";
+  EXPECT_EQ(gate.Enter(), 16u);
+  EXPECT_EQ(gate.Look(), 16u);
+  gate.Leave(16);
+  gate.Stop();
+  EXPECT_EQ(gate.WaitUntilOut(), 16u);
+  EXPECT_EQ(gate.EnterAbove(), 0u);
+  EXPECT_EQ(gate.EnterBelow(), 0u);
+  EXPECT_EQ(gate.Enter(), 0u);
+  gate.Start(8, 16);
+  EXPECT_EQ(gate.EnterBelow(), 8u);
 }
 
 TEST(InterleavingTest, AGateThatDoesNotStopIsFoundOut) {

@@ -1,21 +1,31 @@
 #include "pool/local_page_pool.h"
 
 #include <algorithm>
-#include <string>
+#include <array>
 #include <utility>
 
 namespace granary {
 
 Expected<std::unique_ptr<LocalPagePool>> LocalPagePool::Create(const PagePoolOptions& options) {
-  auto slab = PageSlab::Create(options);
+  if (auto valid = options.Validate(); !valid) return tl::unexpected(std::move(valid.error()));
+  auto slab = PageSlab::Create(options, NewestMaxFor(options) * sizeof(FreePage));
   if (!slab) return tl::unexpected(std::move(slab.error()));
   return std::unique_ptr<LocalPagePool>(new LocalPagePool(options, std::move(*slab)));
 }
 
 LocalPagePool::LocalPagePool(const PagePoolOptions& options, PageSlab slab) noexcept
-    : slab_(std::move(slab)),
+    : newest_(reinterpret_cast<FreePage*>(slab.extra())),
+      newest_begin_(newest_),
+      newest_end_(newest_ + NewestMaxFor(options)),
+      slab_(std::move(slab)),
       end_(static_cast<PageIndex>(options.max_pages)),
       trims_(options.huge_pages != HugePages::kRequire) {}
+
+// Three bytes a page, and a thousand places in any case.
+size_t LocalPagePool::NewestMaxFor(const PagePoolOptions& options) noexcept {
+  if (options.record_sites) return 0;
+  return std::max<size_t>(1024, options.reserved_pages() * 3 / sizeof(FreePage));
+}
 
 LocalPagePool::~LocalPagePool() {
   // The addresses may be another mapping's next.
@@ -46,7 +56,7 @@ PageIndex LocalPagePool::TakeBack(const std::byte* page, PageState next, CallSit
 std::byte* LocalPagePool::AllocateSlow(CallSite site) noexcept {
   if (!slab_.records_sites()) {
     Refill();
-    return newest_count_ == 0 ? nullptr : HandOut(newest_[--newest_count_], site);
+    return newest_ == newest_begin_ ? nullptr : HandOut(IndexOf((--newest_)->page), site);
   }
   const PageIndex index = free_count_ > 0 ? TakeListed() : TakeElsewhere();
   return index == kNoPage ? nullptr : HandOut(index, site);
@@ -60,8 +70,8 @@ void LocalPagePool::DeallocateSlow(std::byte* page, CallSite site) noexcept {
     PushListed(index);
     return;
   }
-  if (newest_count_ == kNewestMax) Spill(kNewestMax / 2);
-  newest_[newest_count_++] = index;
+  if (newest_ == newest_end_) Spill(kMoved);
+  PushNewest(index);
 }
 
 PageIndex LocalPagePool::TakeElsewhere() noexcept {
@@ -99,8 +109,12 @@ void LocalPagePool::PushListed(PageIndex index) noexcept {
   ++free_count_;
 }
 
+void LocalPagePool::PushNewest(PageIndex index) noexcept {
+  *newest_++ = {At(index), &slab_.state(index)};
+}
+
 void LocalPagePool::Refill() noexcept {
-  std::array<PageIndex, kNewestMax / 2> taken;
+  std::array<PageIndex, kMoved> taken;
   size_t count = 0;
   while (count < taken.size() && free_count_ > 0) taken[count++] = TakeListed();
   while (count < taken.size()) {
@@ -109,15 +123,12 @@ void LocalPagePool::Refill() noexcept {
     taken[count++] = index;
   }
   // What came first goes first.
-  for (size_t i = count; i > 0; --i) newest_[newest_count_++] = taken[i - 1];
+  for (size_t i = count; i > 0; --i) PushNewest(taken[i - 1]);
 }
 
-// The oldest go.
+// The newest: to keep them would be to move all the others down.
 void LocalPagePool::Spill(size_t count) noexcept {
-  for (size_t i = 0; i < count; ++i) PushListed(newest_[i]);
-  std::copy(newest_.begin() + static_cast<ptrdiff_t>(count),
-            newest_.begin() + static_cast<ptrdiff_t>(newest_count_), newest_.begin());
-  newest_count_ -= count;
+  for (size_t i = 0; i < count; ++i) PushListed(IndexOf((--newest_)->page));
 }
 
 size_t LocalPagePool::AllocateBatch(std::span<std::byte*> out, CallSite site) noexcept {
@@ -150,17 +161,13 @@ LocalPagePool::Chain LocalPagePool::AllocateChain(size_t count, CallSite site) n
 Expected<LocalPagePool::Chain> LocalPagePool::Reserve(size_t count, CallSite site) {
   Chain chain = AllocateChain(count, site);
   if (chain.size() == count) return chain;
-  return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,
-                              .message = "pool '" + std::string(name()) + "' has no " +
-                                         std::to_string(count) + " free pages of its " +
-                                         std::to_string(Stats().max_pages),
-                              .where = "LocalPagePool::Reserve"});
+  return tl::unexpected(slab_.NoFreePages(count, Stats().max_pages, "LocalPagePool::Reserve"));
 }
 
-void LocalPagePool::ReleaseChain(PageIndex first, PageIndex last, size_t count) noexcept {
-  SetLink(last, free_);
-  free_ = first;
-  free_count_ += count;
+void LocalPagePool::ReleaseChain(const PageList& list) noexcept {
+  SetLink(list.last, free_);
+  free_ = list.first;
+  free_count_ += list.count;
 }
 
 void LocalPagePool::ReleaseBlocks(const BlockChain& blocks) noexcept {
@@ -180,7 +187,7 @@ void LocalPagePool::ReleaseBlocks(const BlockChain& blocks) noexcept {
 
 // Brings all free pages that have memory into the list.
 void LocalPagePool::ListAll() noexcept {
-  Spill(newest_count_);
+  Spill(newest_count());
   while (released_ != kNoPage) {
     const PageIndex index = TakeElsewhere();
     PushListed(index);
@@ -236,22 +243,14 @@ size_t LocalPagePool::DecommitTrimmed(PageState next) noexcept {
 Expected<void> LocalPagePool::Resize(size_t max_pages) {
   const size_t now = end_ - retired_count_;
   if (max_pages == 0 || max_pages > slab_.page_count()) {
-    return tl::unexpected(Error{.code = ErrorCode::kInvalidArgument,
-                                .message = "a cap of " + std::to_string(max_pages) +
-                                           " pages for pool '" + name() + "', which has " +
-                                           std::to_string(slab_.page_count()) + " reserved",
-                                .where = "LocalPagePool::Resize"});
+    return tl::unexpected(slab_.BadCap(max_pages, "LocalPagePool::Resize"));
   }
   ListAll();
   if (max_pages < now) {
     size_t fewer = now - max_pages;
     const size_t free = free_count_ + cold_count_ + (end_ - next_);
     if (free < fewer) {
-      return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,
-                                  .message = "pool '" + std::string(name()) +
-                                             "' cannot do without " + std::to_string(fewer) +
-                                             " pages: only " + std::to_string(free) + " are free",
-                                  .where = "LocalPagePool::Resize"});
+      return tl::unexpected(slab_.TooFewFree(fewer, free, "LocalPagePool::Resize"));
     }
     const size_t from_end = std::min<size_t>(fewer, end_ - next_);
     end_ -= static_cast<PageIndex>(from_end);
@@ -281,7 +280,7 @@ Expected<void> LocalPagePool::Resize(size_t max_pages) {
 PagePoolStats LocalPagePool::Stats() const noexcept {
   PagePoolStats stats;
   stats.max_pages = end_ - retired_count_;
-  stats.free_pages = newest_count_ + free_count_ + released_count_;
+  stats.free_pages = newest_count() + free_count_ + released_count_;
   stats.cold_pages = cold_count_;
   stats.untouched_pages = end_ - next_;
   stats.touched_pages_max = next_;

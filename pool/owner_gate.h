@@ -1,21 +1,26 @@
-// OwnerGate: a lock that costs its one owner no atomic read-modify-write, and others a system call.
+// OwnerGate: the cursor of a stack, which its one owner moves without an atomic read-modify-write,
+// and which others can stop with a system call.
 //
 // A thread's magazine is the thread's alone, until the pool runs out and has to look into it. So
-// the owner says that it is inside with a plain store and looks whether it has been stopped; who
-// stops it says so, forces every other thread's processor to have its stores and loads in order
-// (membarrier), and then waits until the owner is out. Between its store and its load the owner has
-// only a compiler barrier: either the one who stops sees it inside, or the owner sees that it is
-// stopped.
+// the owner says that it is inside with a plain store, of the cursor with its lowest bit set, and
+// then looks whether it may move: whether the cursor is above the stack's begin, or below its end.
+// Who stops it sets both bounds so that it may not, forces every other thread's processor to have
+// its stores and loads in order (membarrier), and then waits until the owner is out. Between its
+// store and its load the owner has only a compiler barrier: either the one who stops sees it
+// inside, or the owner sees that it is stopped.
 //
-//   owner                         another thread, one at a time
-//     if (gate.Enter()) {           gate.Stop();   ... of any number of gates
-//       ...                         gates_fence.Heavy();
-//       gate.Leave();               gate.WaitUntilOut();
-//     }                             ... what belongs to the owner is now the other's
-//                                   gate.Resume();
+//   owner                                 another thread, which has a lock
+//     if (at = gate.EnterAbove()) {         gate.Stop();   ... of any number of gates
+//       ...                                 ProcessFence::Heavy();
+//       gate.Leave(at - 1);                 gate.WaitUntilOut();
+//     }                                     ... what belongs to the owner is now the other's
+//
+// A gate stays stopped until the owner, which finds that it cannot enter, takes the lock and starts
+// it again. So a thread that does nothing is stopped once, however often others want to; and the
+// child of a fork waits for no owner that it does not have.
 //
 // Memory order: what the owner did inside happens before what the other does after WaitUntilOut,
-// and that before what the owner does after its next Enter.
+// and that, by the lock, before what the owner does after Start.
 //
 // `Atomic` is std::atomic; a test puts in its own, which delays stores as a processor does.
 //
@@ -41,34 +46,80 @@ class ProcessFence {
   static void Heavy() noexcept;
 };
 
+// A new gate is stopped.
 template <template <class> class Atomic = std::atomic>
 class OwnerGate {
  public:
-  // The owner's. False if it has been stopped; it is then not inside.
-  [[nodiscard, gnu::always_inline]] bool Enter() noexcept {
-    inside_.store(1, std::memory_order_relaxed);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (stopped_.load(std::memory_order_acquire) != 0) [[unlikely]] {
-      inside_.store(0, std::memory_order_release);
-      return false;
-    }
-    return true;
-  }
-  [[gnu::always_inline]] void Leave() noexcept { inside_.store(0, std::memory_order_release); }
+  // A place in the stack; 0 is none, and the lowest bit is the gate's.
+  using Cursor = uintptr_t;
 
-  void Stop() noexcept { stopped_.store(1, std::memory_order_relaxed); }
-  // After a Heavy fence after Stop. The owner is out after a few instructions, or after its system
-  // call if it is in one; its thread may have to be run first.
-  void WaitUntilOut() const noexcept {
-    for (int spins = 0; inside_.load(std::memory_order_acquire) != 0; ++spins) {
+  // The owner's. Each returns the cursor if the owner is inside from now on, otherwise 0.
+  // If there is something below the cursor.
+  [[nodiscard, gnu::always_inline]] Cursor EnterAbove() noexcept {
+    const Cursor at = Announce();
+    if (at > low_.load(std::memory_order_acquire)) [[likely]]
+      return at;
+    Leave(at);
+    return 0;
+  }
+  // If there is room above it.
+  [[nodiscard, gnu::always_inline]] Cursor EnterBelow() noexcept {
+    const Cursor at = Announce();
+    if (at < high_.load(std::memory_order_acquire)) [[likely]] {
+      // Spares the caller's test: only a gate that was never started has none.
+      if (at == 0) __builtin_unreachable();
+      return at;
+    }
+    Leave(at);
+    return 0;
+  }
+  // In any case, if it has not been stopped.
+  [[nodiscard]] Cursor Enter() noexcept {
+    const Cursor at = Announce();
+    if (high_.load(std::memory_order_acquire) != 0) return at;
+    Leave(at);
+    return 0;
+  }
+  [[gnu::always_inline]] void Leave(Cursor at) noexcept {
+    at_.store(at, std::memory_order_release);
+  }
+
+  // The owner's, with the lock. The stack is [low, high), not empty, with the cursor at `low`.
+  void Start(Cursor low, Cursor high) noexcept {
+    at_.store(low, std::memory_order_relaxed);
+    low_.store(low, std::memory_order_relaxed);
+    high_.store(high, std::memory_order_relaxed);
+  }
+
+  // With the lock.
+  void Stop() noexcept {
+    low_.store(UINTPTR_MAX, std::memory_order_relaxed);
+    high_.store(0, std::memory_order_relaxed);
+  }
+  // After Stop, and a Heavy fence after that if the owner is another thread. Returns the cursor.
+  // The owner is out after a few instructions, or after its system call if it is in one; its thread
+  // may have to be run first.
+  Cursor WaitUntilOut() const noexcept {
+    for (int spins = 0;; ++spins) {
+      const Cursor at = at_.load(std::memory_order_acquire);
+      if ((at & 1) == 0) return at;
       if (spins > 100) sched_yield();
     }
   }
-  void Resume() noexcept { stopped_.store(0, std::memory_order_release); }
+  // Of this moment, from any thread.
+  Cursor Look() const noexcept { return at_.load(std::memory_order_relaxed) & ~Cursor{1}; }
 
  private:
-  Atomic<uint8_t> inside_{0};
-  Atomic<uint8_t> stopped_{0};
+  [[gnu::always_inline]] Cursor Announce() noexcept {
+    const Cursor at = at_.load(std::memory_order_relaxed);
+    at_.store(at + 1, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    return at;
+  }
+
+  Atomic<Cursor> at_{0};
+  Atomic<Cursor> low_{UINTPTR_MAX};
+  Atomic<Cursor> high_{0};
 };
 
 }  // namespace granary

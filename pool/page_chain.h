@@ -24,6 +24,7 @@
 #include <utility>
 
 #include "pool/call_site.h"
+#include "pool/page_list.h"
 #include "pool/page_pool_options.h"
 
 namespace granary {
@@ -71,65 +72,52 @@ class [[nodiscard]] PageChain {
   }
   ~PageChain() { Release(); }
 
-  size_t size() const noexcept { return count_; }
-  bool empty() const noexcept { return count_ == 0; }
-  Iterator begin() const noexcept { return {pool_, first_, count_}; }
+  size_t size() const noexcept { return list_.count; }
+  bool empty() const noexcept { return list_.empty(); }
+  Iterator begin() const noexcept { return {pool_, list_.first, list_.count}; }
   Iterator end() const noexcept { return {}; }
 
   // Takes the first page out: it is allocated by itself from now on. nullptr if the chain is empty.
   [[nodiscard]] std::byte* Take(CallSite site = CallSite::Current()) noexcept {
-    if (count_ == 0) return nullptr;
-    const PageIndex index = first_;
-    if (--count_ != 0) first_ = pool_->LinkOf(index);
+    if (empty()) return nullptr;
+    const PageIndex index = list_.first;
+    if (--list_.count != 0) list_.first = pool_->LinkOf(index);
     return pool_->HandOut(index, site);
   }
 
   // Puts a page at the end that is allocated by itself, from the chain's own pool.
   void Append(std::byte* page, CallSite site = CallSite::Current()) noexcept {
-    AppendIndex(pool_->TakeIntoChain(page, site));
+    list_.Append(*pool_, pool_->TakeIntoChain(page, site));
   }
 
   // Puts all pages of `other`, a chain of the same pool, at the end. O(1).
   void Splice(PageChain&& other) noexcept {
-    if (other.count_ == 0) return;
-    if (count_ == 0) {
+    if (other.empty()) return;
+    if (empty()) {
       Swap(other);
       return;
     }
-    pool_->SetLink(last_, other.first_);
-    last_ = other.last_;
-    count_ += std::exchange(other.count_, 0);
+    pool_->SetLink(list_.last, other.list_.first);
+    list_.last = other.list_.last;
+    list_.count += std::exchange(other.list_.count, 0);
   }
 
   // Gives all pages back to the pool; the chain is empty then, and may be used again. O(1).
   void Release() noexcept {
-    if (count_ != 0) pool_->ReleaseChain(first_, last_, std::exchange(count_, 0));
+    if (!empty()) pool_->ReleaseChain(std::exchange(list_, {}));
   }
 
  private:
   friend Pool;
   explicit PageChain(Pool* pool) noexcept : pool_(pool) {}
 
-  void AppendIndex(PageIndex index) noexcept {
-    if (count_++ == 0) {
-      first_ = index;
-    } else {
-      pool_->SetLink(last_, index);
-    }
-    last_ = index;
-  }
-
   void Swap(PageChain& other) noexcept {
     std::swap(pool_, other.pool_);
-    std::swap(first_, other.first_);
-    std::swap(last_, other.last_);
-    std::swap(count_, other.count_);
+    std::swap(list_, other.list_);
   }
 
   Pool* pool_ = nullptr;
-  PageIndex first_ = kNoPage;
-  PageIndex last_ = kNoPage;
-  size_t count_ = 0;
+  PageList list_;
 };
 
 }  // namespace granary

@@ -9,15 +9,16 @@
 namespace granary {
 
 Expected<std::unique_ptr<PagePool>> PagePool::Create(const PagePoolOptions& options) {
-  auto slab = PageSlab::Create(options);
+  if (auto valid = options.Validate(); !valid) return tl::unexpected(std::move(valid.error()));
+  auto slab = PageSlab::Create(options, MagazineDepot::BytesFor(options));
   if (!slab) return tl::unexpected(std::move(slab.error()));
   return std::unique_ptr<PagePool>(new PagePool(options, std::move(*slab)));
 }
 
 PagePool::PagePool(const PagePoolOptions& options, PageSlab slab) noexcept
     : slab_(std::move(slab)),
-      magazine_pages_(options.magazine_pages),
       trims_(options.huge_pages != HugePages::kRequire),
+      depot_(options, slab_.extra()),
       untouched_(Untouched{0, static_cast<PageIndex>(options.max_pages)}) {}
 
 PagePool::~PagePool() {
@@ -28,25 +29,16 @@ PagePool::~PagePool() {
 // --- Pages --------------------------------------------------------------------------------------
 
 std::byte* PagePool::AllocateSlow(CallSite site) noexcept {
-  PageIndex index = kNoPage;
-  Magazine* const magazine = MagazineOfThread();
-  WithPagesInFlight(magazine, [&] {
-    if (magazine == nullptr) {
-      if (TakeSome(1, &index) == 0) index = kNoPage;
-      return;
-    }
-    if (magazine->count() == 0) Refill(*magazine);
-    if (magazine->count() != 0) {
-      index = magazine->page(magazine->count() - 1);
-      magazine->DropNewest();
-    }
+  PageIndex index;
+  const auto take_one = [&] { return TakeSome(1, &index) == 1; };
+  const bool found = WithPagesInFlight([&](Magazine* magazine) {
+    if (magazine == nullptr) return take_one();
+    if (magazine->pages().empty()) Refill(*magazine);
+    if (magazine->pages().empty()) return false;
+    index = IndexOf(magazine->Pop());
+    return true;
   });
-  if (index == kNoPage) {
-    WithAllStopped([&] {
-      if (TakeSome(1, &index) == 0) index = kNoPage;
-    });
-  }
-  return index == kNoPage ? nullptr : HandOut(index, site);
+  return found || WithAllStopped(take_one) ? HandOut(index, site) : nullptr;
 }
 
 std::byte* PagePool::HandOut(PageIndex index, CallSite site) noexcept {
@@ -72,19 +64,21 @@ void PagePool::DeallocateSlow(std::byte* page, CallSite site) noexcept {
   const PageIndex index = TakeBack(page, PageState::kFree, site);
   slab_.RecordFree(index, site);
   MarkFree(page, page_bytes());
-  PushSlow(index);
+  PushSlow(page);
 }
 
-void PagePool::PushSlow(PageIndex index) noexcept {
-  Magazine* const magazine = MagazineOfThread();
-  WithPagesInFlight(magazine, [&] {
+void PagePool::PushSlow(std::byte* page) noexcept {
+  WithPagesInFlight([&](Magazine* magazine) {
     if (magazine == nullptr) {
-      PushFree(index, index, 1);
-      return;
+      PageList list;
+      list.Append(*this, IndexOf(page));
+      PushFree(list);
+      return true;
     }
     // The older half goes: the newest pages are the warmest.
-    if (magazine->count() == magazine->limit()) Drain(*magazine, magazine_pages_);
-    magazine->Append(index);
+    if (magazine->full()) Drain(*magazine);
+    magazine->Push(page);
+    return true;
   });
 }
 
@@ -94,18 +88,17 @@ size_t PagePool::AllocateBatch(std::span<std::byte*> out, CallSite site) noexcep
   const auto take = [&] {
     while (done < out.size()) {
       const size_t count = TakeSome(std::min(out.size() - done, taken.size()), taken.data());
-      if (count == 0) return;
+      if (count == 0) break;
       for (size_t i = 0; i < count; ++i) out[done++] = HandOut(taken[i], site);
     }
+    return done > 0;
   };
-  Magazine* const magazine = MagazineOfThread();
-  WithPagesInFlight(magazine, [&] {
+  WithPagesInFlight([&](Magazine* magazine) {
     // What the thread has at hand comes first.
-    while (magazine != nullptr && magazine->count() != 0 && done < out.size()) {
-      out[done++] = HandOut(magazine->page(magazine->count() - 1), site);
-      magazine->DropNewest();
+    while (magazine != nullptr && !magazine->pages().empty() && done < out.size()) {
+      out[done++] = HandOut(IndexOf(magazine->Pop()), site);
     }
-    take();
+    return take();
   });
   if (done < out.size()) WithAllStopped(take);
   return done;
@@ -113,21 +106,16 @@ size_t PagePool::AllocateBatch(std::span<std::byte*> out, CallSite site) noexcep
 
 void PagePool::DeallocateBatch(std::span<std::byte* const> pages, CallSite site) noexcept {
   if (pages.empty()) return;
-  WithPagesInFlight(MagazineOfThread(), [&] {
-    PageIndex first = kNoPage;
-    PageIndex last = kNoPage;
+  WithPagesInFlight([&](Magazine*) {
+    PageList list;
     for (std::byte* const page : pages) {
       const PageIndex index = TakeBack(page, PageState::kFree, site);
       slab_.RecordFree(index, site);
       MarkFree(page, slab_.page_bytes());
-      if (first == kNoPage) {
-        first = index;
-      } else {
-        SetLink(last, index);
-      }
-      last = index;
+      list.Append(*this, index);
     }
-    PushFree(first, last, pages.size());
+    PushFree(list);
+    return true;
   });
 }
 
@@ -135,43 +123,33 @@ void PagePool::DeallocateBatch(std::span<std::byte* const> pages, CallSite site)
 
 PagePool::Chain PagePool::AllocateChain(size_t count, CallSite site) noexcept {
   Chain chain(this);
-  WithPagesInFlight(MagazineOfThread(), [&] { Extend(chain, count, site); });
-  if (chain.size() < count) {
-    WithAllStopped([&] {
-      Extend(chain, count, site);
-      if (chain.size() < count) chain.Release();
-    });
-  }
+  const auto extend = [&](auto...) { return Extend(chain, count, site); };
+  if (!WithPagesInFlight(extend) && !WithAllStopped(extend)) chain.Release();
   return chain;
 }
 
 Expected<PagePool::Chain> PagePool::Reserve(size_t count, CallSite site) {
   Chain chain = AllocateChain(count, site);
   if (chain.size() == count) return chain;
-  return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,
-                              .message = "pool '" + std::string(name()) + "' has no " +
-                                         std::to_string(count) + " free pages of its " +
-                                         std::to_string(Stats().max_pages),
-                              .where = "PagePool::Reserve"});
+  return tl::unexpected(slab_.NoFreePages(count, Stats().max_pages, "PagePool::Reserve"));
 }
 
-void PagePool::Extend(Chain& chain, size_t count, CallSite site) noexcept {
+bool PagePool::Extend(Chain& chain, size_t count, CallSite site) noexcept {
   std::array<PageIndex, Magazine::kCapacity> taken;
   while (chain.size() < count) {
     const size_t got = TakeSome(std::min(count - chain.size(), taken.size()), taken.data());
-    if (got == 0) return;
+    if (got == 0) return false;
     for (size_t i = 0; i < got; ++i) {
       SetState(taken[i], PageState::kChained);
       slab_.RecordAllocation(taken[i], site);
       MarkAllocated(At(taken[i]), page_bytes());
-      chain.AppendIndex(taken[i]);
+      chain.list_.Append(*this, taken[i]);
     }
   }
+  return true;
 }
 
-void PagePool::ReleaseChain(PageIndex first, PageIndex last, size_t count) noexcept {
-  PushFree(first, last, count);
-}
+void PagePool::ReleaseChain(const PageList& list) noexcept { PushFree(list); }
 
 void PagePool::ReleaseBlocks(const BlockChain& blocks) noexcept {
   if (blocks.count == 0) return;
@@ -188,9 +166,16 @@ void PagePool::ReleaseBlocks(const BlockChain& blocks) noexcept {
 
 // --- The global part ----------------------------------------------------------------------------
 
-void PagePool::PushFree(PageIndex first, PageIndex last, size_t count) noexcept {
-  free_.Push(links(), first, last);
-  free_count_.fetch_add(static_cast<int64_t>(count), std::memory_order_relaxed);
+void PagePool::PushFree(const PageList& list) noexcept {
+  if (list.empty()) return;
+  free_.Push(links(), list.first, list.last);
+  free_count_.fetch_add(static_cast<int64_t>(list.count), std::memory_order_relaxed);
+}
+
+void PagePool::PushCold(const PageList& list) noexcept {
+  if (list.empty()) return;
+  cold_.Push(links(), list.first, list.last);
+  cold_count_.fetch_add(static_cast<int64_t>(list.count), std::memory_order_relaxed);
 }
 
 size_t PagePool::TakeSome(size_t count, PageIndex* out) noexcept {
@@ -200,6 +185,8 @@ size_t PagePool::TakeSome(size_t count, PageIndex* out) noexcept {
     free_count_.fetch_sub(static_cast<int64_t>(taken), std::memory_order_relaxed);
     return taken;
   }
+  taken = BreakMagazine(count, out);
+  if (taken != 0) return taken;
   taken = cold_.Pop(links(), count, out);
   if (taken != 0) {
     // What is kCold is in the list of cold pages and nowhere else; Trim relies on it.
@@ -208,6 +195,19 @@ size_t PagePool::TakeSome(size_t count, PageIndex* out) noexcept {
     return taken;
   }
   return TakeUntouched(count, out);
+}
+
+// The newest pages of one of the depot's magazines; the rest goes to the list.
+size_t PagePool::BreakMagazine(size_t count, PageIndex* out) noexcept {
+  std::array<std::byte*, PagePoolOptions::kMagazinePagesMax> pages;
+  if (!depot_.Pop(pages.data())) return 0;
+  size_t left = depot_.magazine_pages();
+  size_t taken = 0;
+  while (left > 0 && taken < count) out[taken++] = IndexOf(pages[--left]);
+  PageList rest;
+  while (left > 0) rest.Append(*this, IndexOf(pages[--left]));
+  PushFree(rest);
+  return taken;
 }
 
 // A released ring is the one's who pops it. What is left of it goes back as a ring.
@@ -251,7 +251,8 @@ size_t PagePool::AvailablePages() const noexcept {
   const Untouched untouched = untouched_.load(std::memory_order_relaxed);
   const int64_t listed =
       free_count_.load(std::memory_order_relaxed) + cold_count_.load(std::memory_order_relaxed);
-  return static_cast<size_t>(std::max<int64_t>(listed, 0)) + (untouched.end - untouched.next);
+  return static_cast<size_t>(std::max<int64_t>(listed, 0)) + depot_.page_count() +
+         (untouched.end - untouched.next);
 }
 
 // --- Magazines ----------------------------------------------------------------------------------
@@ -274,71 +275,93 @@ Magazine* PagePool::NewMagazine() noexcept {
       try {
         // Room for it to be idle is made first: a thread's end has nobody to tell of a failure.
         idle_magazines_.reserve(magazines_.size() + 1);
-        magazines_.push_back(std::make_unique<Magazine>(2 * magazine_pages_));
+        magazines_.push_back(std::make_unique<Magazine>(2 * depot_.magazine_pages()));
       } catch (const std::bad_alloc&) {
         return nullptr;
       }
       magazine = magazines_.back().get();
       magazine_count_.fetch_add(1, std::memory_order_relaxed);
     }
+    magazine->Start();
   }
   if (threads_.Set(magazine)) return magazine;
   const std::lock_guard lock(mutex_);
+  Empty(*magazine);
   idle_magazines_.push_back(magazine);
   return nullptr;
 }
 
+// A stopped magazine is started again when there is something to put in or take out, so that a
+// thread which is refused again and again has none that would have to be stopped each time.
 template <class Action>
-void PagePool::WithPagesInFlight(Magazine* magazine, const Action& action) noexcept {
-  if (magazine != nullptr && magazine->gate().Enter()) [[likely]] {
-    action();
-    magazine->gate().Leave();
-    return;
+bool PagePool::WithPagesInFlight(const Action& action) noexcept {
+  Magazine* const magazine = MagazineOfThread();
+  if (magazine != nullptr && magazine->Enter()) [[likely]] {
+    const bool moved = action(magazine);
+    magazine->Leave();
+    return moved;
   }
-  // Whoever has stopped the magazine has the lock until it resumes.
   const std::lock_guard lock(mutex_);
-  action();
+  const bool moved = action(nullptr);
+  if (moved && magazine != nullptr) magazine->Start();
+  return moved;
 }
 
 // Near exhaustion threads take less, so that free pages are not all in the wrong magazines.
 void PagePool::Refill(Magazine& magazine) noexcept {
-  std::array<PageIndex, PagePoolOptions::kMagazinePagesMax> taken;
   const size_t share =
       AvailablePages() / (2 * std::max<size_t>(1, magazine_count_.load(std::memory_order_relaxed)));
-  const size_t wanted = std::clamp<size_t>(share, 1, magazine_pages_);
+  const size_t wanted = std::clamp<size_t>(share, 1, depot_.magazine_pages());
+  if (wanted == depot_.magazine_pages() && depot_.Pop(magazine.end())) {
+    magazine.Added(wanted);
+    return;
+  }
+  std::array<PageIndex, PagePoolOptions::kMagazinePagesMax> taken;
   const size_t count = TakeSome(wanted, taken.data());
-  // The topmost of the stack was freed last, and is to be popped first.
-  for (size_t i = count; i > 0; --i) magazine.Append(taken[i - 1]);
+  // What comes first was freed last, and is to be popped first.
+  for (size_t i = count; i > 0; --i) magazine.Push(At(taken[i - 1]));
 }
 
-void PagePool::Drain(Magazine& magazine, uint32_t count) noexcept {
-  if (count == 0) return;
-  for (uint32_t i = count - 1; i > 0; --i) SetLink(magazine.page(i), magazine.page(i - 1));
-  PushFree(magazine.page(count - 1), magazine.page(0), count);
-  magazine.DropOldest(count);
+void PagePool::Drain(Magazine& magazine) noexcept {
+  const auto oldest = magazine.pages().first(depot_.magazine_pages());
+  if (!depot_.Push(oldest.data())) {
+    PageList list;
+    for (size_t i = oldest.size(); i > 0; --i) list.Append(*this, IndexOf(oldest[i - 1]));
+    PushFree(list);
+  }
+  magazine.DropOldest(oldest.size());
+}
+
+void PagePool::Empty(Magazine& magazine) noexcept {
+  if (!magazine.started()) return;
+  magazine.Stop();
+  PageList list;
+  for (const std::byte* const page : magazine.TakeAll()) list.Append(*this, IndexOf(page));
+  PushFree(list);
 }
 
 void PagePool::StopAll() noexcept {
-  stops_.fetch_add(1, std::memory_order_relaxed);
-  if (magazines_.empty()) return;
-  for (const auto& magazine : magazines_) magazine->gate().Stop();
-  ProcessFence::Heavy();
+  const void* const mine = threads_.Find();
+  bool any = false;
+  bool others = false;
   for (const auto& magazine : magazines_) {
-    magazine->gate().WaitUntilOut();
-    Drain(*magazine, magazine->count());
+    if (!magazine->started()) continue;
+    magazine->Stop();
+    any = true;
+    others |= magazine.get() != mine;
   }
-}
-
-void PagePool::ResumeAll() noexcept {
-  for (const auto& magazine : magazines_) magazine->gate().Resume();
+  if (!any) return;
+  stops_.fetch_add(1, std::memory_order_relaxed);
+  if (others) ProcessFence::Heavy();
+  for (const auto& magazine : magazines_) Empty(*magazine);
 }
 
 template <class Action>
-void PagePool::WithAllStopped(const Action& action) noexcept {
+bool PagePool::WithAllStopped(const Action& action) noexcept {
+  const std::lock_guard rare(rare_mutex_);
   const std::lock_guard lock(mutex_);
   StopAll();
-  action();
-  ResumeAll();
+  return action();
 }
 
 // --- Hooks --------------------------------------------------------------------------------------
@@ -346,15 +369,18 @@ void PagePool::WithAllStopped(const Action& action) noexcept {
 void PagePool::OnThreadExit(void* value) noexcept {
   auto* const magazine = static_cast<Magazine*>(value);
   const std::lock_guard lock(mutex_);
-  Drain(*magazine, magazine->count());
+  Empty(*magazine);
   idle_magazines_.push_back(magazine);
 }
 
 void PagePool::BeforeFork() noexcept {
+  rare_mutex_.lock();
   mutex_.lock();
   StopAll();
 }
 
+// The magazines are empty and stopped; an owner that is about to find that out may be in the middle
+// of it, and in the child stay there.
 void PagePool::AfterFork(bool in_child) noexcept {
   if (in_child) {
     ProcessFence::RegisterAgain();
@@ -366,51 +392,44 @@ void PagePool::AfterFork(bool in_child) noexcept {
       if (magazine.get() != mine && !is_idle) idle_magazines_.push_back(magazine.get());
     }
   }
-  ResumeAll();
   mutex_.unlock();
+  rare_mutex_.unlock();
 }
 
 // --- Memory -------------------------------------------------------------------------------------
 
-// With all stopped: empties the lists, and leaves the pages that were in them kTrimmed, or kCold.
-// Other pages may be kFree, on their way between a list and a caller. Returns how many are
-// kTrimmed.
+// Stops all, empties the lists, and leaves the pages that were in them kTrimmed, or kCold. Other
+// pages may be kFree, on their way between a list and a caller. Returns how many are kTrimmed.
 size_t PagePool::CollectFree() noexcept {
+  StopAll();
   std::array<PageIndex, Magazine::kCapacity> taken;
-  size_t warm = 0;
-  while (const size_t count = free_.Pop(links(), taken.size(), taken.data())) {
+  const auto mark = [&](size_t count) {
     for (size_t i = 0; i < count; ++i) SetState(taken[i], PageState::kTrimmed);
-    warm += count;
-  }
-  while (const size_t count = TakeReleased(taken.size(), taken.data())) {
-    for (size_t i = 0; i < count; ++i) SetState(taken[i], PageState::kTrimmed);
-    warm += count;
-  }
+    return count;
+  };
+  size_t listed = 0;
+  size_t in_depot = 0;
+  while (const size_t count = mark(free_.Pop(links(), taken.size(), taken.data()))) listed += count;
+  while (const size_t count = mark(TakeReleased(taken.size(), taken.data()))) listed += count;
+  while (const size_t count = mark(BreakMagazine(taken.size(), taken.data()))) in_depot += count;
   cold_.PopAll();
   // Chains may be released meanwhile, and count.
-  free_count_.fetch_sub(static_cast<int64_t>(warm), std::memory_order_relaxed);
+  free_count_.fetch_sub(static_cast<int64_t>(listed), std::memory_order_relaxed);
   cold_count_.store(0, std::memory_order_relaxed);
-  return warm;
+  return listed + in_depot;
 }
 
 // After CollectFree: puts the first `warm_kept` of the kTrimmed pages back, in the order of their
 // addresses.
 void PagePool::PutBackFree(size_t warm_kept) noexcept {
   const PageIndex touched = untouched_.load(std::memory_order_relaxed).next;
-  PageIndex first = kNoPage;
-  PageIndex last = kNoPage;
-  size_t kept = 0;
-  for (PageIndex index = 0; index < touched && kept < warm_kept; ++index) {
+  PageList list;
+  for (PageIndex index = 0; index < touched && list.count < warm_kept; ++index) {
     if (StateOf(index) != PageState::kTrimmed) continue;
     SetState(index, PageState::kFree);
-    if (kept++ == 0) {
-      first = index;
-    } else {
-      SetLink(last, index);
-    }
-    last = index;
+    list.Append(*this, index);
   }
-  if (kept != 0) PushFree(first, last, kept);
+  PushFree(list);
 }
 
 // Gives the memory of the kTrimmed pages back, without stopping anybody: no list has them, and none
@@ -418,36 +437,27 @@ void PagePool::PutBackFree(size_t warm_kept) noexcept {
 size_t PagePool::DecommitMarked() noexcept {
   const PageIndex touched = untouched_.load(std::memory_order_relaxed).next;
   size_t bytes = 0;
-  size_t count = 0;
-  PageIndex first = kNoPage;
-  PageIndex last = kNoPage;
+  PageList shared;
   for (PageIndex index = 0; index < touched;) {
     const PageIndex begin = index;
     while (index < touched && StateOf(index) == PageState::kTrimmed) ++index;
     if (begin < index) {
-      const PageSlab::Run cold = slab_.Decommit(begin, index);
-      bytes += cold.size() * page_bytes();
+      const PageSlab::Run given = slab_.Decommit(begin, index);
+      bytes += given.size() * page_bytes();
       for (PageIndex i = begin; i < index; ++i) {
-        SetState(i, cold.Has(i) ? PageState::kCold : PageState::kFree);
-        if (!cold.Has(i)) PushFree(i, i, 1);
+        SetState(i, given.Has(i) ? PageState::kCold : PageState::kFree);
+        if (!given.Has(i)) shared.Append(*this, i);
       }
     } else {
       ++index;
     }
   }
+  PushFree(shared);
+  PageList cold;
   for (PageIndex index = 0; index < touched; ++index) {
-    if (StateOf(index) != PageState::kCold) continue;
-    if (count++ == 0) {
-      first = index;
-    } else {
-      SetLink(last, index);
-    }
-    last = index;
+    if (StateOf(index) == PageState::kCold) cold.Append(*this, index);
   }
-  if (count != 0) {
-    cold_.Push(links(), first, last);
-    cold_count_.fetch_add(static_cast<int64_t>(count), std::memory_order_relaxed);
-  }
+  PushCold(cold);
   return bytes;
 }
 
@@ -464,24 +474,22 @@ void PagePool::DecommitRetired() noexcept {
 
 size_t PagePool::Trim(size_t keep_pages) noexcept {
   if (!trims_) return 0;
-  const std::lock_guard lock(mutex_);
-  StopAll();
-  CollectFree();
-  PutBackFree(keep_pages);
-  ResumeAll();
+  const std::lock_guard rare(rare_mutex_);
+  {
+    const std::lock_guard lock(mutex_);
+    CollectFree();
+    PutBackFree(keep_pages);
+  }
   return DecommitMarked();
 }
 
 Expected<void> PagePool::Resize(size_t max_pages) {
-  const std::lock_guard lock(mutex_);
-  const size_t now = untouched_.load(std::memory_order_relaxed).end - retired_count_;
   if (max_pages == 0 || max_pages > slab_.page_count()) {
-    return tl::unexpected(Error{.code = ErrorCode::kInvalidArgument,
-                                .message = "a cap of " + std::to_string(max_pages) +
-                                           " pages for pool '" + name() + "', which has " +
-                                           std::to_string(slab_.page_count()) + " reserved",
-                                .where = "PagePool::Resize"});
+    return tl::unexpected(slab_.BadCap(max_pages, "PagePool::Resize"));
   }
+  const std::lock_guard rare(rare_mutex_);
+  const size_t now = untouched_.load(std::memory_order_relaxed).end -
+                     retired_count_.load(std::memory_order_relaxed);
   if (max_pages < now) return Shrink(now - max_pages);
   Grow(max_pages - now);
   return {};
@@ -489,62 +497,50 @@ Expected<void> PagePool::Resize(size_t max_pages) {
 
 // Untouched pages go first, then free ones, those at the end before others.
 Expected<void> PagePool::Shrink(size_t fewer) {
-  StopAll();
-  const size_t warm = CollectFree();
-  Untouched untouched = untouched_.load(std::memory_order_relaxed);
-  size_t cold = 0;
-  for (PageIndex index = 0; index < untouched.next; ++index) {
-    cold += StateOf(index) == PageState::kCold;
-  }
-  const size_t free = warm + cold + (untouched.end - untouched.next);
-  const bool possible = free >= fewer;
-  if (possible) {
-    const size_t from_end = std::min<size_t>(fewer, untouched.end - untouched.next);
-    untouched.end -= static_cast<PageIndex>(from_end);
-    untouched_.store(untouched, std::memory_order_relaxed);
-    size_t to_retire = fewer - from_end;
-    retired_count_ += to_retire;
-    for (PageIndex index = untouched.next; to_retire > 0;) {
-      const PageState state = StateOf(--index);
-      if (state != PageState::kTrimmed && state != PageState::kCold) continue;
-      SetState(index, PageState::kRetired);
-      --to_retire;
+  size_t free = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    free = CollectFree();
+    Untouched untouched = untouched_.load(std::memory_order_relaxed);
+    for (PageIndex index = 0; index < untouched.next; ++index) {
+      free += StateOf(index) == PageState::kCold;
     }
+    free += untouched.end - untouched.next;
+    if (free >= fewer) {
+      const size_t from_end = std::min<size_t>(fewer, untouched.end - untouched.next);
+      untouched.end -= static_cast<PageIndex>(from_end);
+      untouched_.store(untouched, std::memory_order_relaxed);
+      size_t to_retire = fewer - from_end;
+      retired_count_.fetch_add(to_retire, std::memory_order_relaxed);
+      for (PageIndex index = untouched.next; to_retire > 0;) {
+        const PageState state = StateOf(--index);
+        if (state != PageState::kTrimmed && state != PageState::kCold) continue;
+        SetState(index, PageState::kRetired);
+        --to_retire;
+      }
+    }
+    PutBackFree(SIZE_MAX);
   }
-  PutBackFree(SIZE_MAX);
-  ResumeAll();
-  if (possible) DecommitRetired();
+  if (free >= fewer) DecommitRetired();
   DecommitMarked();
-  if (possible) return {};
-  return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,
-                              .message = "pool '" + std::string(name()) + "' cannot do without " +
-                                         std::to_string(fewer) + " pages: only " +
-                                         std::to_string(free) + " are free",
-                              .where = "PagePool::Resize"});
+  if (free >= fewer) return {};
+  return tl::unexpected(slab_.TooFewFree(fewer, free, "PagePool::Resize"));
 }
 
 void PagePool::Grow(size_t more) noexcept {
   Untouched untouched = untouched_.load(std::memory_order_relaxed);
-  PageIndex first = kNoPage;
-  PageIndex last = kNoPage;
-  size_t revived = 0;
-  for (PageIndex index = 0; index < untouched.next && retired_count_ > 0 && revived < more;
+  size_t retired = retired_count_.load(std::memory_order_relaxed);
+  PageList revived;
+  for (PageIndex index = 0; index < untouched.next && retired > 0 && revived.count < more;
        ++index) {
     if (StateOf(index) != PageState::kRetired) continue;
     SetState(index, PageState::kCold);
-    if (revived++ == 0) {
-      first = index;
-    } else {
-      SetLink(last, index);
-    }
-    last = index;
-    --retired_count_;
+    revived.Append(*this, index);
+    --retired;
   }
-  if (revived != 0) {
-    cold_.Push(links(), first, last);
-    cold_count_.fetch_add(static_cast<int64_t>(revived), std::memory_order_relaxed);
-  }
-  const auto rest = static_cast<PageIndex>(more - revived);
+  retired_count_.store(retired, std::memory_order_relaxed);
+  PushCold(revived);
+  const auto rest = static_cast<PageIndex>(more - revived.count);
   while (!untouched_.compare_exchange_weak(untouched, {untouched.next, untouched.end + rest},
                                            std::memory_order_relaxed)) {
   }
@@ -558,12 +554,12 @@ PagePoolStats PagePool::Stats() const noexcept {
   const Untouched untouched = untouched_.load(std::memory_order_relaxed);
   for (const auto& magazine : magazines_) stats.magazine_pages += magazine->count();
   const int64_t listed = std::max<int64_t>(0, free_count_.load(std::memory_order_relaxed));
-  stats.free_pages = static_cast<size_t>(listed) + stats.magazine_pages;
+  stats.free_pages = static_cast<size_t>(listed) + depot_.page_count() + stats.magazine_pages;
   stats.cold_pages =
       static_cast<size_t>(std::max<int64_t>(0, cold_count_.load(std::memory_order_relaxed)));
   stats.untouched_pages = untouched.end - untouched.next;
   stats.touched_pages_max = untouched.next;
-  stats.max_pages = untouched.end - retired_count_;
+  stats.max_pages = untouched.end - retired_count_.load(std::memory_order_relaxed);
   const size_t idle = stats.free_pages + stats.cold_pages + stats.untouched_pages;
   stats.live_pages = stats.max_pages > idle ? stats.max_pages - idle : 0;
   stats.stops = stops_.load(std::memory_order_relaxed);

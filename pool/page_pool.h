@@ -13,19 +13,21 @@
 // std::pmr interface (PagePoolResource, on top of this).
 //
 // How it works. Each thread has a magazine of free pages. An empty one is filled from the pool's
-// free stack, a full one gives half of itself back to it, both without a lock. Pages that were
-// never used are taken off the range's end one after the other, so that creating a pool costs the
-// same whatever its size. Before the pool says that it is exhausted it stops all threads' magazines
-// (OwnerGate) and takes what is in them: nullptr means that every page was out at that moment.
+// depot, where other threads' pages stand by the magazine, or its free stack; a full one gives half
+// of itself back; all of it without a lock. Pages that were never used are taken off the range's
+// end one after the other, so that creating a pool costs the same whatever its size. Before the
+// pool says that it is exhausted it stops all threads' magazines (OwnerGate) and takes what is in
+// them: nullptr means that every page was out at that moment.
 //
-// Costs. Allocate and Deallocate: at most 26 and 35 instructions, no atomic read-modify-write, no
-// touch of the page. A walk over 64 links and one compare-and-swap every 64th time. A refusal: two
-// system calls' time, some microseconds, and a walk over the threads. Metadata: 5 bytes a page.
+// Costs. Allocate and Deallocate: at most 22 and 27 instructions, no atomic read-modify-write, no
+// touch of the page. Every 64th time a copy of 64 addresses and a few compare-and-swaps; where the
+// depot is full, a walk over 64 links. A refusal: a lock; and, if a thread has used the pool since
+// the last one, a system call and a walk over the threads. Metadata: 7 bytes a page, or 5 and
+// 32 KiB if that is more.
 //
 // Threading. Everything from any thread, but for construction and destruction. A thread that ends
-// leaves its magazine to the pool. Where sites are
-// recorded, or the kernel has no membarrier(2), there are no magazines, and every call takes a
-// lock.
+// leaves its magazine to the pool. Where sites are recorded, or the kernel has no membarrier(2),
+// there are no magazines, and every call takes a lock.
 //
 // Fork. The child has a copy of the pool as it was at that moment, as of all private memory, and
 // may go on using it: what other threads had out is still out there, what their magazines held is
@@ -55,7 +57,9 @@
 #include "memory/sanitizer.h"
 #include "pool/index_stack.h"
 #include "pool/magazine.h"
+#include "pool/magazine_depot.h"
 #include "pool/page_chain.h"
+#include "pool/page_list.h"
 #include "pool/page_pool_options.h"
 #include "pool/page_slab.h"
 
@@ -131,6 +135,7 @@ class PagePool final : private PerThread::Owner {
 
  private:
   friend Chain;
+  friend PageList;
 
   // The pages that were never handed out, [next, end).
   struct alignas(8) Untouched {
@@ -152,10 +157,10 @@ class PagePool final : private PerThread::Owner {
   PagePool(const PagePoolOptions& options, PageSlab slab) noexcept;
 
   Links links() const noexcept { return {slab_}; }
-  PageState StateOf(PageIndex index) const noexcept {
+  PageState StateOf(size_t index) const noexcept {
     return std::atomic_ref(slab_.state(index)).load(std::memory_order_relaxed);
   }
-  void SetState(PageIndex index, PageState state) const noexcept {
+  void SetState(size_t index, PageState state) const noexcept {
     std::atomic_ref(slab_.state(index)).store(state, std::memory_order_relaxed);
   }
   PageIndex LinkOf(PageIndex index) const noexcept { return links().Load(index); }
@@ -167,39 +172,45 @@ class PagePool final : private PerThread::Owner {
   PageIndex TakeIntoChain(const std::byte* page, CallSite site) noexcept {
     return TakeBack(page, PageState::kChained, site);
   }
-  void ReleaseChain(PageIndex first, PageIndex last, size_t count) noexcept;
+  void ReleaseChain(const PageList& list) noexcept;
 
   std::byte* AllocateSlow(CallSite site) noexcept;
   void DeallocateSlow(std::byte* page, CallSite site) noexcept;
-  void PushSlow(PageIndex index) noexcept;
+  void PushSlow(std::byte* page) noexcept;
 
   // The calling thread's magazine; nullptr where it can have none.
   Magazine* MagazineOfThread() noexcept;
   Magazine* NewMagazine() noexcept;
-  // Runs `action` while no other thread looks for pages in flight: within the thread's gate, or
-  // under the lock.
+  // Calls `action`, which returns whether it has moved a page, and so does this, while no other
+  // thread looks for pages in flight: with the thread's magazine, entered, or under the lock with
+  // nullptr.
   template <class Action>
-  void WithPagesInFlight(Magazine* magazine, const Action& action) noexcept;
+  bool WithPagesInFlight(const Action& action) noexcept;
   void Refill(Magazine& magazine) noexcept;
-  void Drain(Magazine& magazine, uint32_t count) noexcept;
-  // `action` with every magazine stopped, all their pages in the free stack, and the lock held.
+  // Gives half of a full magazine away.
+  void Drain(Magazine& magazine) noexcept;
+  // `action` with every magazine stopped, all their pages in the free stack, and both locks held.
   template <class Action>
-  void WithAllStopped(const Action& action) noexcept;
-  // Stops every magazine and empties it; the lock is held.
+  bool WithAllStopped(const Action& action) noexcept;
+  // Stops the magazine and moves its pages to the free stack; the lock is held, and the owner is
+  // this thread or none, or has passed a fence since it was stopped.
+  void Empty(Magazine& magazine) noexcept;
+  // The same with all of them.
   void StopAll() noexcept;
-  void ResumeAll() noexcept;
 
   // Takes up to `count` pages from the global part; fewer if there are fewer, or if they come from
-  // several of its lists.
+  // several of its lists. What it leaves in the rest of `out` means nothing.
   size_t TakeSome(size_t count, PageIndex* out) noexcept;
   size_t TakeReleased(size_t count, PageIndex* out) noexcept;
   size_t TakeUntouched(size_t count, PageIndex* out) noexcept;
-  // Fills the chain up to `count` pages, as far as TakeSome has them.
-  void Extend(Chain& chain, size_t count, CallSite site) noexcept;
-  void PushFree(PageIndex first, PageIndex last, size_t count) noexcept;
+  size_t BreakMagazine(size_t count, PageIndex* out) noexcept;
+  // Fills the chain up to `count` pages, if TakeSome has them.
+  bool Extend(Chain& chain, size_t count, CallSite site) noexcept;
+  void PushFree(const PageList& list) noexcept;
+  void PushCold(const PageList& list) noexcept;
   size_t AvailablePages() const noexcept;
 
-  // Of Trim and Resize; the lock is held.
+  // Of Trim and Resize, which hold rare_mutex_; of these the first two need the lock too.
   size_t CollectFree() noexcept;
   void PutBackFree(size_t warm_kept) noexcept;
   size_t DecommitMarked() noexcept;
@@ -212,13 +223,14 @@ class PagePool final : private PerThread::Owner {
   void AfterFork(bool in_child) noexcept override;
 
   PageSlab slab_;
-  const uint32_t magazine_pages_;
   const bool trims_;
 
   // Free pages, their memory there. Those that came in a chain are kChained still.
   alignas(64) IndexStack<> free_;
   // Last pages of the chains that ReleaseBlocks took, each linked on within its pages to a ring.
   alignas(64) IndexStack<> released_;
+  // Free pages by the magazine.
+  MagazineDepot depot_;
   // Free pages without memory.
   alignas(64) IndexStack<> cold_;
   alignas(64) std::atomic<Untouched> untouched_;
@@ -228,11 +240,15 @@ class PagePool final : private PerThread::Owner {
   std::atomic<uint32_t> magazine_count_ = 0;
   std::atomic<uint64_t> stops_ = 0;
 
-  // Guards what follows, and stopping.
-  alignas(64) mutable std::mutex mutex_;
+  // Who stops threads and relies on what it found: a refusal, Trim, Resize, fork. Locked before the
+  // other, and for as long as pages are in no list because their memory is given back.
+  alignas(64) std::mutex rare_mutex_;
+  // Changed under it.
+  std::atomic<size_t> retired_count_ = 0;
+  // Guards what follows, starting and stopping magazines, and pages in flight without one.
+  mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Magazine>> magazines_;
   std::vector<Magazine*> idle_magazines_;
-  size_t retired_count_ = 0;
 
   // Last: no hook runs once the rest is being destroyed.
   PerThread threads_{*this};
@@ -242,11 +258,10 @@ class PagePool final : private PerThread::Owner {
 
 [[gnu::always_inline]] inline std::byte* PagePool::Allocate(CallSite site) noexcept {
   auto* const magazine = static_cast<Magazine*>(threads_.Find());
-  PageIndex index;
-  if (magazine == nullptr || !magazine->TryPop(index)) [[unlikely]]
+  std::byte* page;
+  if (magazine == nullptr || !magazine->TryPop(page)) [[unlikely]]
     return AllocateSlow(site);
-  SetState(index, PageState::kAllocated);
-  std::byte* const page = slab_.At(index);
+  std::atomic_ref(slab_.state_of(page)).store(PageState::kAllocated, std::memory_order_relaxed);
   MarkAllocated(page, slab_.page_bytes());
   return page;
 }
@@ -255,15 +270,14 @@ class PagePool final : private PerThread::Owner {
   const size_t number = slab_.NumberOf(page);
   auto* const magazine = static_cast<Magazine*>(threads_.Find());
   if (magazine == nullptr || number >= slab_.page_count() ||
-      StateOf(static_cast<PageIndex>(number)) != PageState::kAllocated) [[unlikely]] {
+      StateOf(number) != PageState::kAllocated) [[unlikely]] {
     DeallocateSlow(page, site);
     return;
   }
-  const auto index = static_cast<PageIndex>(number);
-  SetState(index, PageState::kFree);
+  SetState(number, PageState::kFree);
   MarkFree(page, slab_.page_bytes());
-  if (!magazine->TryPush(index)) [[unlikely]]
-    PushSlow(index);
+  if (!magazine->TryPush(page)) [[unlikely]]
+    PushSlow(page);
 }
 
 }  // namespace granary

@@ -44,17 +44,20 @@ TEST_P(PagePoolThreadsTest, TheLastFreePageIsFoundInAnyMagazine) {
   constexpr int kThreads = 64;
   constexpr size_t kPages = 4096;
   const auto pool = Make({.max_pages = kPages});
+  std::barrier filled(kThreads);
   std::barrier hoarded(kThreads + 1);
   std::barrier checked(kThreads + 1);
   std::atomic<size_t> kept = 0;
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
-      // Fills its magazine, and keeps ten pages.
+      // Fills its magazine, and keeps ten pages. No stop empties it again: that comes of
+      // allocations.
       std::vector<std::byte*> pages;
       for (int i = 0; i < 60; ++i) {
         if (std::byte* const page = pool->Allocate()) pages.push_back(page);
       }
+      filled.arrive_and_wait();
       while (pages.size() > 10) {
         pool->Deallocate(pages.back());
         pages.pop_back();
@@ -111,6 +114,31 @@ TEST_P(PagePoolThreadsTest, NobodyIsRefusedWhileAPageIsFree) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(refused, 0);
+  EXPECT_EQ(pool->Stats().live_pages, 0u);
+}
+
+// A thread is stopped for what it has at hand; who has been stopped and does nothing is left alone.
+TEST_P(PagePoolThreadsTest, RefusalsStopNobodyTwice) {
+  const auto pool = Make({.max_pages = 100});
+  std::barrier turn(2);
+  std::thread other([&] {
+    std::byte* const page = pool->Allocate();
+    pool->Deallocate(page);
+    turn.arrive_and_wait();
+    turn.arrive_and_wait();
+  });
+  turn.arrive_and_wait();
+  std::vector<std::byte*> pages;
+  while (std::byte* const page = pool->Allocate()) pages.push_back(page);
+  EXPECT_EQ(pages.size(), 100u);
+  const uint64_t stops = pool->Stats().stops;
+  EXPECT_EQ(stops > 0, HasMagazines());
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(pool->Allocate(), nullptr);
+  EXPECT_FALSE(pool->Reserve(1).has_value());
+  EXPECT_EQ(pool->Stats().stops, stops);
+  pool->DeallocateBatch(pages);
+  turn.arrive_and_wait();
+  other.join();
   EXPECT_EQ(pool->Stats().live_pages, 0u);
 }
 

@@ -75,8 +75,7 @@ Expected<void> PagePoolOptions::Validate() const {
   return {};
 }
 
-Expected<PageSlab> PageSlab::Create(const PagePoolOptions& options) {
-  if (auto valid = options.Validate(); !valid) return tl::unexpected(std::move(valid.error()));
+Expected<PageSlab> PageSlab::Create(const PagePoolOptions& options, size_t extra_bytes) {
   const size_t count = options.reserved_pages();
 
   const auto system_page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -89,10 +88,12 @@ Expected<PageSlab> PageSlab::Create(const PagePoolOptions& options) {
   if (!pages) return tl::unexpected(std::move(pages.error()));
 
   // Largest alignment first.
-  const size_t sites_bytes = options.record_sites ? count * sizeof(Sites) : 0;
-  const size_t links_bytes = count * sizeof(PageIndex);
+  const size_t sites_at = AlignUp(extra_bytes, alignof(Sites));
+  const size_t links_at = sites_at + (options.record_sites ? count * sizeof(Sites) : 0);
+  const size_t states_at = links_at + count * sizeof(PageIndex);
+  const size_t metadata_bytes = states_at + count;
   auto metadata = SystemMemory::Reserve(
-      {.reserve_bytes = sites_bytes + links_bytes + count, .system_calls = options.system_calls});
+      {.reserve_bytes = metadata_bytes, .system_calls = options.system_calls});
   if (!metadata) return tl::unexpected(std::move(metadata.error()));
 
   slab.base_ = pages->data();
@@ -101,9 +102,12 @@ Expected<PageSlab> PageSlab::Create(const PagePoolOptions& options) {
   // Zeros from the system are what all three begin with.
   static_assert(static_cast<int>(PageState::kUntouched) == 0);
   std::byte* const arrays = metadata->data();
-  if (options.record_sites) slab.sites_ = reinterpret_cast<Sites*>(arrays);
-  slab.links_ = reinterpret_cast<PageIndex*>(arrays + sites_bytes);
-  slab.states_ = reinterpret_cast<PageState*>(arrays + sites_bytes + links_bytes);
+  if (options.record_sites) slab.sites_ = reinterpret_cast<Sites*>(arrays + sites_at);
+  slab.links_ = reinterpret_cast<PageIndex*>(arrays + links_at);
+  slab.states_ = reinterpret_cast<PageState*>(arrays + states_at);
+  slab.states_bias_ = reinterpret_cast<uintptr_t>(slab.states_) -
+                      (reinterpret_cast<uintptr_t>(slab.base_) >> slab.page_shift_);
+  slab.metadata_bytes_ = metadata_bytes;
   slab.name_ = options.name;
   slab.pages_ = std::move(*pages);
   slab.metadata_ = std::move(*metadata);
@@ -118,6 +122,27 @@ PageSlab::Run PageSlab::Decommit(PageIndex begin, PageIndex end) noexcept {
   const auto decommitted = pages_.Decommit(static_cast<uint64_t>(first) << page_shift_,
                                            static_cast<size_t>(last - first) << page_shift_);
   return decommitted ? Run{first, last} : Run{begin, begin};
+}
+
+Error PageSlab::NoFreePages(size_t wanted, size_t max_pages, const char* where) const {
+  return {.code = ErrorCode::kOutOfMemory,
+          .message = "pool '" + std::string(name_) + "' has no " + std::to_string(wanted) +
+                     " free pages of its " + std::to_string(max_pages),
+          .where = where};
+}
+
+Error PageSlab::BadCap(size_t max_pages, const char* where) const {
+  return {.code = ErrorCode::kInvalidArgument,
+          .message = "a cap of " + std::to_string(max_pages) + " pages for pool '" + name_ +
+                     "', which has " + std::to_string(page_count_) + " reserved",
+          .where = where};
+}
+
+Error PageSlab::TooFewFree(size_t fewer, size_t free, const char* where) const {
+  return {.code = ErrorCode::kOutOfMemory,
+          .message = "pool '" + std::string(name_) + "' cannot do without " +
+                     std::to_string(fewer) + " pages: only " + std::to_string(free) + " are free",
+          .where = where};
 }
 
 void PageSlab::ReportBadFree(const std::byte* page, PageState state, CallSite site) const noexcept {

@@ -33,7 +33,8 @@ enum class PageState : uint8_t {
 
 class PageSlab {
  public:
-  static Expected<PageSlab> Create(const PagePoolOptions& options);
+  // The options are valid. `extra_bytes` more of metadata are the pool's own: see extra().
+  static Expected<PageSlab> Create(const PagePoolOptions& options, size_t extra_bytes);
 
   PageSlab(PageSlab&&) noexcept = default;
   PageSlab& operator=(PageSlab&&) noexcept = default;
@@ -70,8 +71,15 @@ class PageSlab {
                                                             CallSite site) const noexcept;
 
   // The arrays. A pool of many threads goes through std::atomic_ref.
-  PageState& state(PageIndex index) const noexcept { return states_[index]; }
+  PageState& state(size_t index) const noexcept { return states_[index]; }
   PageIndex& link(PageIndex index) const noexcept { return links_[index]; }
+  // The state of a page by its address.
+  PageState& state_of(const std::byte* page) const noexcept {
+    return *reinterpret_cast<PageState*>(states_bias_ +
+                                         (reinterpret_cast<uintptr_t>(page) >> page_shift_));
+  }
+  // Zeros, aligned to a system page.
+  std::byte* extra() const noexcept { return metadata_.data(); }
 
   // What a report will name, where sites are recorded.
   void RecordAllocation(PageIndex index, CallSite site) const noexcept {
@@ -97,10 +105,13 @@ class PageSlab {
   // What the pages and the arrays have in physical memory, in bytes.
   Expected<size_t> ResidentPageBytes() const { return pages_.ResidentBytes(); }
   Expected<size_t> ResidentMetadataBytes() const { return metadata_.ResidentBytes(); }
-  // What the arrays take for each page once they are touched.
-  size_t metadata_bytes_per_page() const noexcept {
-    return sizeof(PageState) + sizeof(PageIndex) + (sites_ != nullptr ? sizeof(Sites) : 0);
-  }
+  // What all metadata takes once it is touched.
+  size_t metadata_bytes() const noexcept { return metadata_bytes_; }
+
+  // What pools have to say, in their name.
+  Error NoFreePages(size_t wanted, size_t max_pages, const char* where) const;
+  Error BadCap(size_t max_pages, const char* where) const;
+  Error TooFewFree(size_t fewer, size_t free, const char* where) const;
 
  private:
   struct Sites {
@@ -118,11 +129,14 @@ class PageSlab {
   unsigned page_shift_ = 0;
   size_t page_count_ = 0;
   PageState* states_ = nullptr;
+  // The address of the first page's state, less the page's own shifted address.
+  uintptr_t states_bias_ = 0;
   PageIndex* links_ = nullptr;
   Sites* sites_ = nullptr;
   const char* name_ = "";
   SystemMemory pages_;
   SystemMemory metadata_;
+  size_t metadata_bytes_ = 0;
 };
 
 }  // namespace granary
