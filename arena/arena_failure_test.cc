@@ -3,122 +3,49 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <memory_resource>
 #include <new>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "arena/arena.h"
 #include "arena/arena_scope.h"
+#include "arena/testing/allocation_steps.h"
 #include "gtest/gtest.h"
 #include "memory/testing/failing_resource.h"
 
 namespace granary {
 namespace {
 
-struct Counter {
-  explicit Counter(int* where) : destroyed(where) {}
-  ~Counter() { ++*destroyed; }
-  int* destroyed;
-};
+using testing::AllocationSteps;
+using testing::Counter;
 
-// One step of the workload: true if it was served. A step that throws was refused.
-struct Step {
-  const char* what;
-  std::function<bool(Arena&)> run;
-};
-
-// Filled with what is asked for, so that a later step that wrote over it would be seen.
-struct Kept {
-  std::byte* p;
-  size_t bytes;
-};
-
-class ArenaFailureTest : public testing::TestWithParam<Checks> {
+class ArenaFailureTest : public ::testing::TestWithParam<Checks> {
  protected:
-  bool Keep(void* p, size_t bytes) {
-    if (p == nullptr) return false;
-    std::memset(p, 0x5a, bytes);
-    kept_.push_back({static_cast<std::byte*>(p), bytes});
-    return true;
-  }
-  void ExpectKept() {
-    for (const auto& [p, bytes] : kept_) {
-      for (size_t i = 0; i < bytes; ++i) ASSERT_EQ(p[i], std::byte{0x5a});
-    }
-  }
+  using Steps = AllocationSteps<Arena>;
 
   // Each function that takes memory, three times: in the first block, in a later one, in a block
   // of its own.
-  std::vector<Step> Workload() {
-    std::vector<Step> steps;
-    for (const size_t bytes : {24u, 300u, 3000u}) {
-      const std::string text(bytes, 'x');
-      steps.push_back({"TryAllocate", [this, bytes](Arena& arena) {
-                         return Keep(arena.TryAllocate(bytes, 8), bytes);
-                       }});
-      steps.push_back({"TryAllocate of the default alignment", [this, bytes](Arena& arena) {
-                         return Keep(arena.TryAllocate(bytes), bytes);
-                       }});
-      steps.push_back({"TryAllocate of a page's alignment", [this, bytes](Arena& arena) {
-                         return Keep(arena.TryAllocate(bytes, 4096), bytes);
-                       }});
-      steps.push_back({"allocate", [this, bytes](Arena& arena) {
-                         return Keep(arena.allocate(bytes, 64), bytes);
-                       }});
-      steps.push_back({"TryAllocateBytes", [this, bytes](Arena& arena) {
-                         return Keep(arena.TryAllocateBytes(bytes), bytes);
-                       }});
-      steps.push_back({"AllocateBytes", [this, bytes](Arena& arena) {
-                         return Keep(arena.AllocateBytes(bytes), bytes);
-                       }});
-      steps.push_back({"TryCopy", [text](Arena& arena) {
-                         const char* const copy = arena.TryCopy(text);
-                         return copy != nullptr && std::string_view(copy, text.size()) == text;
-                       }});
-      steps.push_back({"Copy", [text](Arena& arena) { return arena.Copy(text) == text; }});
-      steps.push_back({"TryCreate", [this](Arena& arena) {
-                         const bool done = arena.TryCreate<Counter>(&destroyed_) != nullptr;
-                         created_ += done ? 1 : 0;
-                         return done;
-                       }});
-      steps.push_back({"Create", [this](Arena& arena) {
-                         const bool done = arena.Create<Counter>(&destroyed_) != nullptr;
-                         ++created_;
-                         return done;
-                       }});
-      steps.push_back({"TryCreateArray", [bytes](Arena& arena) {
-                         return arena.TryCreateArray<std::string>(bytes / 8) != nullptr;
-                       }});
-      steps.push_back({"CreateArray", [bytes](Arena& arena) {
-                         return arena.CreateArray<uint64_t>(bytes / 8).size() == bytes / 8;
-                       }});
-      steps.push_back({"TryDefer", [this](Arena& arena) {
-                         const bool done =
-                             arena.TryDefer([](void* p) { ++*static_cast<int*>(p); }, &destroyed_);
-                         created_ += done ? 1 : 0;
-                         return done;
-                       }});
-      steps.push_back({"Defer", [this](Arena& arena) {
-                         arena.Defer([](void* p) { ++*static_cast<int*>(p); }, &destroyed_);
-                         ++created_;
-                         return true;
-                       }});
-      steps.push_back({"a standard container", [bytes](Arena& arena) {
-                         const std::pmr::vector<std::byte> vector(bytes, &arena);
-                         return vector.size() == bytes;
-                       }});
-      steps.push_back({"a scope", [bytes](Arena& arena) {
-                         const ArenaScope scope(arena);
-                         return arena.TryAllocate(bytes * 3, 8) != nullptr;
-                       }});
+  static std::vector<Steps::Step> Workload(Steps& steps) {
+    const std::vector<size_t> sizes = {24, 300, 3000};
+    std::vector<Steps::Step> workload = steps.Of(sizes);
+    for (const size_t bytes : sizes) {
+      workload.push_back({"TryAllocate of the default alignment", [&steps, bytes](Arena& arena) {
+                            return steps.Keep(arena.TryAllocate(bytes), bytes);
+                          }});
+      workload.push_back({"a standard container", [bytes](Arena& arena) {
+                            const std::pmr::vector<std::byte> vector(bytes, &arena);
+                            return vector.size() == bytes;
+                          }});
+      workload.push_back({"a scope", [bytes](Arena& arena) {
+                            const ArenaScope scope(arena);
+                            return arena.TryAllocate(bytes * 3, 8) != nullptr;
+                          }});
     }
-    return steps;
+    return workload;
   }
 
   ArenaOptions Options() {
@@ -142,11 +69,10 @@ class ArenaFailureTest : public testing::TestWithParam<Checks> {
 
   // True if a step was refused.
   bool RunOnce(std::span<std::byte> first_block, size_t nth, bool once) {
-    SCOPED_TRACE(testing::Message()
+    SCOPED_TRACE(::testing::Message()
                  << "upstream refuses allocation " << nth << (once ? "" : " on"));
     bool refused = false;
-    destroyed_ = created_ = 0;
-    kept_.clear();
+    Steps steps;
     {
       Arena arena(first_block, Options());
       if (once) {
@@ -154,32 +80,24 @@ class ArenaFailureTest : public testing::TestWithParam<Checks> {
       } else {
         upstream_.RefuseFrom(nth);
       }
-      for (const Step& step : Workload()) {
+      for (const Steps::Step& step : Workload(steps)) {
         SCOPED_TRACE(step.what);
         const ArenaStats before = arena.DetailedStats();
-        const auto run = [&] {
-          try {
-            return step.run(arena);
-          } catch (const BudgetExceeded& refusal) {
-            EXPECT_EQ(refusal.scope_path(), FailingResource::kScopePath);
-            return false;
-          }
-        };
-        if (run()) continue;
+        if (Steps::Run(step, arena)) continue;
         refused = true;
         EXPECT_GT(upstream_.refusal_count(), 0u) << "refused for no reason";
         ExpectUnchanged(before, arena.DetailedStats());
-        ExpectKept();
+        steps.ExpectKept();
         upstream_.RefuseNone();
-        EXPECT_TRUE(run()) << "of no use after a refusal";
+        EXPECT_TRUE(Steps::Run(step, arena)) << "of no use after a refusal";
       }
       // A refusal that the arena went round: it took a smaller block.
       refused = refused || upstream_.refusal_count() > 0;
-      ExpectKept();
+      steps.ExpectKept();
       upstream_.RefuseNone();
-      EXPECT_EQ(destroyed_, 0);
+      EXPECT_EQ(steps.destroyed, 0);
       arena.Reset();
-      EXPECT_EQ(destroyed_, created_);
+      EXPECT_EQ(steps.destroyed, steps.created);
       EXPECT_TRUE(arena.TryAllocate(10'000, 8) != nullptr);
     }
     EXPECT_EQ(upstream_.live_count(), 0u);
@@ -187,8 +105,6 @@ class ArenaFailureTest : public testing::TestWithParam<Checks> {
   }
 
   FailingResource upstream_;
-  std::vector<Kept> kept_;
-  int created_ = 0;
   int destroyed_ = 0;
 };
 
@@ -216,10 +132,11 @@ TEST_P(ArenaFailureTest, EveryRefusalBehindACallersBlockIsSeenAndChangesNothing)
 }
 
 TEST_P(ArenaFailureTest, ARefusedExtensionChangesNothing) {
+  Steps steps;
   Arena arena(Options());
   ASSERT_NE(arena.TryAllocate(8, 8), nullptr);
   void* const in_block = arena.TryAllocate(50, 8);
-  ASSERT_TRUE(Keep(in_block, 50));
+  ASSERT_TRUE(steps.Keep(in_block, 50));
   upstream_.RefuseFrom(1);
   ArenaStats before = arena.DetailedStats();
   EXPECT_FALSE(arena.TryExtend(in_block, 50, 5000, 8));
@@ -228,11 +145,11 @@ TEST_P(ArenaFailureTest, ARefusedExtensionChangesNothing) {
   ExpectUnchanged(before, arena.DetailedStats());
   upstream_.RefuseNone();
   void* const large = arena.TryAllocate(100'000, 8);
-  ASSERT_TRUE(Keep(large, 100'000));
+  ASSERT_TRUE(steps.Keep(large, 100'000));
   before = arena.DetailedStats();
   EXPECT_FALSE(arena.TryExtend(large, 100'000, 10'000'000, 8)) << "malloc has no such room";
   ExpectUnchanged(before, arena.DetailedStats());
-  ExpectKept();
+  steps.ExpectKept();
 }
 
 TEST_P(ArenaFailureTest, ResetRewindTrimAndAbsorbNeedNothingFromUpstream) {
@@ -335,8 +252,8 @@ TEST_P(ArenaFailureTest, ARequestThatNobodyCouldServeIsNoBudgetsFault) {
   upstream_.RefuseNone();
 }
 
-INSTANTIATE_TEST_SUITE_P(Arena, ArenaFailureTest, testing::Values(Checks::kOff, Checks::kOn),
-                         [](const testing::TestParamInfo<Checks>& checks) {
+INSTANTIATE_TEST_SUITE_P(Arena, ArenaFailureTest, ::testing::Values(Checks::kOff, Checks::kOn),
+                         [](const ::testing::TestParamInfo<Checks>& checks) {
                            return checks.param == Checks::kOn ? "Checked" : "Unchecked";
                          });
 

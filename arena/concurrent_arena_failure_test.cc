@@ -4,15 +4,13 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <new>
 #include <string>
-#include <string_view>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "arena/concurrent_arena.h"
+#include "arena/testing/allocation_steps.h"
 #include "gtest/gtest.h"
 #include "memory/malloc_resource.h"
 #include "memory/testing/failing_resource.h"
@@ -40,100 +38,34 @@ void* New(size_t bytes) { return refuse_new ? nullptr : std::malloc(bytes != 0 ?
 namespace granary {
 namespace {
 
-struct Counter {
-  explicit Counter(int* where) : destroyed(where) {}
-  ~Counter() { ++*destroyed; }
-  int* destroyed;
-};
+using testing::AllocationSteps;
+using testing::Counter;
 
-struct Step {
-  const char* what;
-  std::function<bool(ConcurrentArena&)> run;
-};
-
-class ConcurrentArenaFailureTest : public testing::TestWithParam<Checks> {
+class ConcurrentArenaFailureTest : public ::testing::TestWithParam<Checks> {
  protected:
+  using Steps = AllocationSteps<ConcurrentArena>;
+
   // Each function that takes memory, small and large.
-  std::vector<Step> Workload() {
-    std::vector<Step> steps;
-    for (const size_t bytes : {24u, 700u, 30'000u}) {
-      const std::string text(bytes, 'x');
-      steps.push_back({"TryAllocate", [bytes](ConcurrentArena& arena) {
-                         return arena.TryAllocate(bytes, 8) != nullptr;
-                       }});
-      steps.push_back({"allocate", [bytes](ConcurrentArena& arena) {
-                         return arena.allocate(bytes, 4096) != nullptr;
-                       }});
-      steps.push_back({"TryAllocateBytes", [bytes](ConcurrentArena& arena) {
-                         return arena.TryAllocateBytes(bytes) != nullptr;
-                       }});
-      steps.push_back({"AllocateBytes", [bytes](ConcurrentArena& arena) {
-                         return arena.AllocateBytes(bytes) != nullptr;
-                       }});
-      steps.push_back({"TryCopy", [text](ConcurrentArena& arena) {
-                         const char* const copy = arena.TryCopy(text);
-                         return copy != nullptr && std::string_view(copy, text.size()) == text;
-                       }});
-      steps.push_back(
-          {"Copy", [text](ConcurrentArena& arena) { return arena.Copy(text) == text; }});
-      steps.push_back({"TryCreate", [this](ConcurrentArena& arena) {
-                         const bool done = arena.TryCreate<Counter>(&destroyed_) != nullptr;
-                         created_ += done ? 1 : 0;
-                         return done;
-                       }});
-      steps.push_back({"Create", [this](ConcurrentArena& arena) {
-                         const bool done = arena.Create<Counter>(&destroyed_) != nullptr;
-                         ++created_;
-                         return done;
-                       }});
-      steps.push_back({"TryCreateArray", [bytes](ConcurrentArena& arena) {
-                         return arena.TryCreateArray<std::string>(bytes / 8) != nullptr;
-                       }});
-      steps.push_back({"CreateArray", [bytes](ConcurrentArena& arena) {
-                         return arena.CreateArray<int>(bytes).size() == bytes;
-                       }});
-      steps.push_back({"TryDefer", [this](ConcurrentArena& arena) {
-                         const bool done =
-                             arena.TryDefer([](void* p) { ++*static_cast<int*>(p); }, &destroyed_);
-                         created_ += done ? 1 : 0;
-                         return done;
-                       }});
-      steps.push_back({"Defer", [this](ConcurrentArena& arena) {
-                         arena.Defer([](void* p) { ++*static_cast<int*>(p); }, &destroyed_);
-                         ++created_;
-                         return true;
-                       }});
-    }
-    // Once more from the front: what stands first meets an arena without lanes.
-    return steps;
-  }
+  static std::vector<Steps::Step> Workload(Steps& steps) { return steps.Of({24, 700, 30'000}); }
 
   // The workload, beginning with step `first`, each step on the calling thread and on a new one.
   // True if a step was refused.
   bool RunOnce(size_t first, size_t nth, bool once) {
-    SCOPED_TRACE(testing::Message() << "from step " << first << "; upstream refuses allocation "
-                                    << nth << (once ? "" : " on"));
+    SCOPED_TRACE(::testing::Message() << "from step " << first << "; upstream refuses allocation "
+                                      << nth << (once ? "" : " on"));
     bool refused = false;
-    destroyed_ = created_ = 0;
+    Steps steps;
     {
       ConcurrentArena arena({.upstream = &upstream_, .checks = GetParam()});
-      std::vector<Step> steps = Workload();
+      const std::vector<Steps::Step> workload = Workload(steps);
       once ? upstream_.RefuseNth(nth) : upstream_.RefuseFrom(nth);
-      for (size_t i = 0; i < steps.size(); ++i) {
-        const Step& step = steps[(first + i) % steps.size()];
+      for (size_t i = 0; i < workload.size(); ++i) {
+        const Steps::Step& step = workload[(first + i) % workload.size()];
         SCOPED_TRACE(step.what);
-        const auto run = [&] {
-          try {
-            return step.run(arena);
-          } catch (const BudgetExceeded& refusal) {
-            EXPECT_EQ(refusal.scope_path(), FailingResource::kScopePath);
-            return false;
-          }
-        };
         const auto run_and_check = [&] {
           const ArenaStats before = arena.DetailedStats();
           const size_t lanes = arena.lane_count();
-          if (run()) return;
+          if (Steps::Run(step, arena)) return;
           refused = true;
           const ArenaStats after = arena.DetailedStats();
           EXPECT_GT(upstream_.refusal_count(), 0u) << "refused for no reason";
@@ -142,16 +74,17 @@ class ConcurrentArenaFailureTest : public testing::TestWithParam<Checks> {
           EXPECT_EQ(after.held_bytes, before.held_bytes);
           EXPECT_EQ(arena.lane_count(), lanes);
           upstream_.RefuseNone();
-          EXPECT_TRUE(run()) << "of no use after a refusal";
+          EXPECT_TRUE(Steps::Run(step, arena)) << "of no use after a refusal";
         };
         run_and_check();
         std::thread(run_and_check).join();
       }
       refused = refused || upstream_.refusal_count() > 0;
       upstream_.RefuseNone();
-      EXPECT_EQ(destroyed_, 0);
+      steps.ExpectKept();
+      EXPECT_EQ(steps.destroyed, 0);
       arena.Reset();
-      EXPECT_EQ(destroyed_, created_);
+      EXPECT_EQ(steps.destroyed, steps.created);
       EXPECT_EQ(arena.Stats().held_bytes, upstream_.live_bytes());
     }
     EXPECT_EQ(upstream_.live_count(), 0u);
@@ -159,7 +92,6 @@ class ConcurrentArenaFailureTest : public testing::TestWithParam<Checks> {
   }
 
   FailingResource upstream_;
-  int created_ = 0;
   int destroyed_ = 0;
 };
 
@@ -175,7 +107,8 @@ TEST_P(ConcurrentArenaFailureTest, EveryRefusalIsSeenAndChangesNothing) {
 }
 
 TEST_P(ConcurrentArenaFailureTest, EveryFunctionMayComeFirstAndBeRefused) {
-  const size_t count = Workload().size();
+  Steps steps;
+  const size_t count = Workload(steps).size();
   for (size_t first = 0; first < count; ++first) {
     for (size_t nth = 1; nth <= 3; ++nth) RunOnce(first, nth, true);
     ASSERT_FALSE(HasFailure());
@@ -244,8 +177,8 @@ TEST_P(ConcurrentArenaFailureTest, ThreadsThatCannotRememberLanesBorrowThem) {
 }
 
 INSTANTIATE_TEST_SUITE_P(ConcurrentArena, ConcurrentArenaFailureTest,
-                         testing::Values(Checks::kOff, Checks::kOn),
-                         [](const testing::TestParamInfo<Checks>& checks) {
+                         ::testing::Values(Checks::kOff, Checks::kOn),
+                         [](const ::testing::TestParamInfo<Checks>& checks) {
                            return checks.param == Checks::kOn ? "Checked" : "Unchecked";
                          });
 
