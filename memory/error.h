@@ -17,6 +17,7 @@ enum class ErrorCode {
   kOutOfMemory,      // The system or a limit refused the memory.
   kUnsupported,  // This system cannot do what was asked for (huge pages that must be there, say).
   kIo,           // A system call on a file or a mapping failed.
+  kAborted,      // The scope was told to end.
 };
 
 // "invalid argument", "out of memory", ...: for logs and messages.
@@ -30,6 +31,8 @@ inline const char* ErrorCodeName(ErrorCode code) noexcept {
       return "unsupported";
     case ErrorCode::kIo:
       return "i/o error";
+    case ErrorCode::kAborted:
+      return "aborted";
   }
   return "unknown error";
 }

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "memory/owner_gate.h"
 #include "pool/index_stack.h"
-#include "pool/owner_gate.h"
 
 namespace granary {
 namespace {

@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <span>
 
-#include "pool/owner_gate.h"
+#include "memory/owner_gate.h"
 #include "pool/page_pool_options.h"
 
 namespace granary {

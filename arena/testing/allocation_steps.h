@@ -1,5 +1,5 @@
-// AllocationSteps: each function of an arena that takes memory, as one step of a test whose upstream
-// refuses, and what has to be true of everything that the steps were given.
+// AllocationSteps: each function of an arena that takes memory, as one step of a test whose
+// upstream refuses, and what has to be true of everything that the steps were given.
 #ifndef GRANARY_ARENA_TESTING_ALLOCATION_STEPS_H_
 #define GRANARY_ARENA_TESTING_ALLOCATION_STEPS_H_
 
@@ -81,14 +81,13 @@ class AllocationSteps {
     steps.push_back({"TryAllocate of a page's alignment", [=, this](Arena& arena) {
                        return Keep(arena.TryAllocate(bytes, 4096), bytes);
                      }});
-    steps.push_back({"allocate",
-                     [=, this](Arena& arena) { return Keep(arena.allocate(bytes, 64), bytes); }});
+    steps.push_back(
+        {"allocate", [=, this](Arena& arena) { return Keep(arena.allocate(bytes, 64), bytes); }});
     steps.push_back({"TryAllocateBytes", [=, this](Arena& arena) {
                        return Keep(arena.TryAllocateBytes(bytes), bytes);
                      }});
-    steps.push_back({"AllocateBytes", [=, this](Arena& arena) {
-                       return Keep(arena.AllocateBytes(bytes), bytes);
-                     }});
+    steps.push_back({"AllocateBytes",
+                     [=, this](Arena& arena) { return Keep(arena.AllocateBytes(bytes), bytes); }});
     steps.push_back({"TryCopy", [=](Arena& arena) {
                        const char* const copy = arena.TryCopy(text);
                        return copy != nullptr && std::string_view(copy, text.size()) == text;
@@ -110,8 +109,8 @@ class AllocationSteps {
                        return arena.template CreateArray<uint64_t>(bytes / 8).size() == bytes / 8;
                      }});
     steps.push_back({"TryDefer", [this](Arena& arena) {
-                       return Owed(arena.TryDefer([](void* p) { ++*static_cast<int*>(p); },
-                                                  &destroyed));
+                       return Owed(
+                           arena.TryDefer([](void* p) { ++*static_cast<int*>(p); }, &destroyed));
                      }});
     steps.push_back({"Defer", [this](Arena& arena) {
                        arena.Defer([](void* p) { ++*static_cast<int*>(p); }, &destroyed);

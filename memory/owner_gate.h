@@ -1,7 +1,8 @@
 // OwnerGate: the cursor of a stack, which its one owner moves without an atomic read-modify-write,
 // and which others can stop with a system call.
 //
-// A thread's magazine is the thread's alone, until the pool runs out and has to look into it. So
+// A thread's magazine is the thread's alone, until the pool runs out and has to look into it; what
+// an account has prepaid is its owner's, until the budget comes to its limit. So
 // the owner says that it is inside with a plain store, of the cursor with its lowest bit set, and
 // then looks whether it may move: whether the cursor is above the stack's begin, or below its end.
 // Who stops it sets both bounds so that it may not, forces every other thread's processor to have
@@ -26,8 +27,8 @@
 //
 // Source: the asymmetric Dekker synchronisation of D. Dice, H. Huang and M. Yang, 2001; biased
 // locks in Java virtual machines; membarrier(2).
-#ifndef GRANARY_POOL_OWNER_GATE_H_
-#define GRANARY_POOL_OWNER_GATE_H_
+#ifndef GRANARY_MEMORY_OWNER_GATE_H_
+#define GRANARY_MEMORY_OWNER_GATE_H_
 
 #include <sched.h>
 
@@ -50,11 +51,12 @@ class ProcessFence {
 template <template <class> class Atomic = std::atomic>
 class OwnerGate {
  public:
-  // A place in the stack; 0 is none, and the lowest bit is the gate's.
+  // A place in the stack; 0 is none, and the lowest bit is the gate's. Less than a quarter of what
+  // the type can say, as are distances.
   using Cursor = uintptr_t;
 
   // The owner's. Each returns the cursor if the owner is inside from now on, otherwise 0.
-  // If there is something below the cursor.
+  // If there is something below the cursor, or so much.
   [[nodiscard, gnu::always_inline]] Cursor EnterAbove() noexcept {
     const Cursor at = Announce();
     if (at > low_.load(std::memory_order_acquire)) [[likely]]
@@ -62,7 +64,14 @@ class OwnerGate {
     Leave(at);
     return 0;
   }
-  // If there is room above it.
+  [[nodiscard, gnu::always_inline]] Cursor EnterAbove(Cursor distance) noexcept {
+    const Cursor at = Announce();
+    if (at >= low_.load(std::memory_order_acquire) + distance) [[likely]]
+      return at;
+    Leave(at);
+    return 0;
+  }
+  // If there is room above it, or so much.
   [[nodiscard, gnu::always_inline]] Cursor EnterBelow() noexcept {
     const Cursor at = Announce();
     if (at < high_.load(std::memory_order_acquire)) [[likely]] {
@@ -70,6 +79,13 @@ class OwnerGate {
       if (at == 0) __builtin_unreachable();
       return at;
     }
+    Leave(at);
+    return 0;
+  }
+  [[nodiscard, gnu::always_inline]] Cursor EnterBelow(Cursor distance) noexcept {
+    const Cursor at = Announce();
+    if (at + distance <= high_.load(std::memory_order_acquire)) [[likely]]
+      return at;
     Leave(at);
     return 0;
   }
@@ -84,16 +100,18 @@ class OwnerGate {
     at_.store(at, std::memory_order_release);
   }
 
-  // The owner's, with the lock. The stack is [low, high), not empty, with the cursor at `low`.
-  void Start(Cursor low, Cursor high) noexcept {
-    at_.store(low, std::memory_order_relaxed);
+  // The owner's, with the lock. The stack is [low, high), not empty; the cursor is at `low`, or
+  // `at`.
+  void Start(Cursor low, Cursor high) noexcept { Start(low, high, low); }
+  void Start(Cursor low, Cursor high, Cursor at) noexcept {
+    at_.store(at, std::memory_order_relaxed);
     low_.store(low, std::memory_order_relaxed);
     high_.store(high, std::memory_order_relaxed);
   }
 
   // With the lock.
   void Stop() noexcept {
-    low_.store(UINTPTR_MAX, std::memory_order_relaxed);
+    low_.store(kAboveAll, std::memory_order_relaxed);
     high_.store(0, std::memory_order_relaxed);
   }
   // After Stop, and a Heavy fence after that if the owner is another thread. Returns the cursor.
@@ -110,6 +128,9 @@ class OwnerGate {
   Cursor Look() const noexcept { return at_.load(std::memory_order_relaxed) & ~Cursor{1}; }
 
  private:
+  // With any distance added still more than any cursor.
+  static constexpr Cursor kAboveAll = ~(UINTPTR_MAX >> 1);
+
   [[gnu::always_inline]] Cursor Announce() noexcept {
     const Cursor at = at_.load(std::memory_order_relaxed);
     at_.store(at + 1, std::memory_order_relaxed);
@@ -118,10 +139,10 @@ class OwnerGate {
   }
 
   Atomic<Cursor> at_{0};
-  Atomic<Cursor> low_{UINTPTR_MAX};
+  Atomic<Cursor> low_{kAboveAll};
   Atomic<Cursor> high_{0};
 };
 
 }  // namespace granary
 
-#endif  // GRANARY_POOL_OWNER_GATE_H_
+#endif  // GRANARY_MEMORY_OWNER_GATE_H_

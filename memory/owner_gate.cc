@@ -1,4 +1,4 @@
-#include "pool/owner_gate.h"
+#include "memory/owner_gate.h"
 
 #include <linux/membarrier.h>
 #include <sys/syscall.h>

@@ -1,0 +1,96 @@
+// BudgetAccount: what one owner charges to a MemoryBudget, prepaid.
+//
+// An arena has one, or a thread. A charge or a release is a dozen instructions without an atomic
+// read-modify-write, as long as the account's credit covers it; otherwise it takes a quantum from
+// the budget, or gives one back. What is charged by one account may be released by another of the
+// same budget.
+//
+// Threading. One thread at a time; the budget takes the credit back from any.
+#ifndef GRANARY_MEMORY_BUDGET_ACCOUNT_H_
+#define GRANARY_MEMORY_BUDGET_ACCOUNT_H_
+
+#include <boost/intrusive/list_hook.hpp>
+#include <cstddef>
+#include <cstdint>
+
+#include "memory/owner_gate.h"
+
+namespace granary {
+
+class MemoryBudget;
+
+class BudgetAccount : public boost::intrusive::list_base_hook<> {
+ public:
+  // Charges `budget` and all above it; with `below`, which is one of those, only what is below that
+  // one. No memory, no lock.
+  explicit BudgetAccount(MemoryBudget& budget, const MemoryBudget* below = nullptr) noexcept
+      : budget_(budget), below_(below) {}
+
+  // Gives its credit back. What it has charged stays charged.
+  ~BudgetAccount();
+
+  BudgetAccount(const BudgetAccount&) = delete;
+  BudgetAccount& operator=(const BudgetAccount&) = delete;
+
+  // True if `bytes` are charged; otherwise nothing has changed. May run reclaimers, as
+  // MemoryBudget::TryCharge.
+  [[nodiscard, gnu::always_inline]] bool TryCharge(size_t bytes) noexcept {
+    if (bytes <= kFastMax) [[likely]] {
+      if (const OwnerGate<>::Cursor at = gate_.EnterAbove(2 * bytes)) [[likely]] {
+        gate_.Leave(at - 2 * bytes);
+        return true;
+      }
+    }
+    return ChargeSlow(bytes);
+  }
+
+  [[gnu::always_inline]] void Release(size_t bytes) noexcept {
+    if (bytes <= kFastMax) [[likely]] {
+      if (const OwnerGate<>::Cursor at = gate_.EnterBelow(2 * bytes)) [[likely]] {
+        gate_.Leave(at + 2 * bytes);
+        return;
+      }
+    }
+    ReleaseSlow(bytes);
+  }
+
+  MemoryBudget& budget() const noexcept { return budget_; }
+
+ private:
+  friend class BudgetTree;
+
+  // The gate's cursor is twice the credit, and kEmpty where there is none.
+  static constexpr OwnerGate<>::Cursor kEmpty = 2;
+  static constexpr size_t kQuantumMin = size_t{16} << 10;
+  static constexpr size_t kQuantumMax = size_t{1} << 20;
+  // More is not worth prepaying.
+  static constexpr size_t kFastMax = size_t{1} << 40;
+
+  bool ChargeSlow(size_t bytes) noexcept;
+  void ReleaseSlow(size_t bytes) noexcept;
+
+  // With the tree's lock.
+  size_t credit() const noexcept { return is_started_ ? CreditAt(gate_.Look()) : 0; }
+  void Start(size_t credit) noexcept {
+    is_started_ = true;
+    gate_.Start(kEmpty, kEmpty + 4 * quantum_, kEmpty + 2 * credit);
+  }
+  void Stop() noexcept { gate_.Stop(); }
+  // After Stop, as OwnerGate::WaitUntilOut; returns the credit, which is the caller's now.
+  size_t TakeCredit() noexcept {
+    is_started_ = false;
+    return CreditAt(gate_.WaitUntilOut());
+  }
+  static size_t CreditAt(OwnerGate<>::Cursor at) noexcept { return (at - kEmpty) / 2; }
+
+  OwnerGate<> gate_;
+  MemoryBudget& budget_;
+  const MemoryBudget* const below_;
+  // How much it prepays; the tree's, as is the rest.
+  size_t quantum_ = kQuantumMin;
+  bool is_started_ = false;
+};
+
+}  // namespace granary
+
+#endif  // GRANARY_MEMORY_BUDGET_ACCOUNT_H_

@@ -1,0 +1,470 @@
+#include "memory/budget_tree.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "memory/owner_gate.h"
+
+namespace granary {
+
+namespace {
+
+// How long a request waits for a reclaimer that is at work for somebody else.
+constexpr std::chrono::milliseconds kPatience{100};
+
+// Prepaid bytes come and go by whole system pages: less is not worth a round.
+constexpr size_t kPrepaidUnit = 4096;
+
+// Calls `action(node)` for `node` and all that something was charged to below it, parents first.
+template <class Action>
+void ForSubtree(MemoryBudget& node, auto&& children_of, const Action& action) noexcept {
+  action(node);
+  for (MemoryBudget& child : children_of(node)) ForSubtree(child, children_of, action);
+}
+
+}  // namespace
+
+thread_local BudgetTree::Call* BudgetTree::call_ = nullptr;
+
+// --- The walk up --------------------------------------------------------------------------------
+
+MemoryBudget* BudgetTree::FindFull(const Request& request) noexcept {
+  for (MemoryBudget* node = request.node; node != request.below; node = node->parent_) {
+    // A limit may have been lowered below what is taken.
+    if (node->taken_ > node->hard_limit_ || request.bytes > node->hard_limit_ - node->taken_) {
+      return node;
+    }
+  }
+  return nullptr;
+}
+
+void BudgetTree::Take(const Request& request) noexcept {
+  for (MemoryBudget* node = request.node; node != request.below; node = node->parent_) {
+    node->taken_ += request.bytes;
+    node->peak_ = std::max(node->peak_, node->taken_);
+    if (node->parent_ == nullptr) break;
+    if (node->parent_ != request.below) node->passed_up_ += request.bytes;
+    if (!node->is_linked_) {
+      node->is_linked_ = true;
+      node->parent_->children_.push_back(*node);
+    }
+  }
+}
+
+void BudgetTree::PutBack(const Request& request) noexcept {
+  for (MemoryBudget* node = request.node; node != request.below; node = node->parent_) {
+    node->taken_ -= request.bytes;
+    if (node->parent_ != request.below) node->passed_up_ -= request.bytes;
+  }
+}
+
+const Error* BudgetTree::AbortedAt(const MemoryBudget& node) noexcept {
+  for (const MemoryBudget* at = &node; at != nullptr; at = at->parent_) {
+    if (at->aborted_ != nullptr) return at->aborted_.get();
+  }
+  return nullptr;
+}
+
+// --- Accounts -----------------------------------------------------------------------------------
+
+void BudgetTree::Settle(BudgetAccount& account) noexcept {
+  if (!account.is_started_) return;
+  account.Stop();
+  PutBack({&account.budget_, account.below_, account.TakeCredit()});
+}
+
+void BudgetTree::Prepay(BudgetAccount& account) noexcept {
+  static const bool can_be_stopped = ProcessFence::Available();
+  // With someone waiting, whatever is released has to come by the lock.
+  if (!can_be_stopped || !waiters_.empty()) return;
+  size_t room = SIZE_MAX;
+  for (MemoryBudget* node = &account.budget_; node != account.below_; node = node->parent_) {
+    room = std::min(room, node->hard_limit_ - std::min(node->hard_limit_, node->taken_));
+  }
+  // An eighth: so many accounts can prepay and leave something, and what is left is soon exact.
+  const size_t credit = std::min(account.quantum_, room / 8) & ~(kPrepaidUnit - 1);
+  if (credit == 0) return;
+  Take({&account.budget_, account.below_, credit});
+  if (!account.is_linked()) account.budget_.accounts_.push_back(account);
+  if (credit == account.quantum_) {
+    account.quantum_ = std::min(2 * account.quantum_, BudgetAccount::kQuantumMax);
+  }
+  account.Start(credit);
+}
+
+void BudgetTree::Harvest(MemoryBudget& node) noexcept {
+  const auto children = [](MemoryBudget & at) -> auto& { return at.children_; };
+  bool any = false;
+  ForSubtree(node, children, [&](MemoryBudget& at) {
+    for (BudgetAccount& account : at.accounts_) {
+      if (!account.is_started_) continue;
+      account.Stop();
+      any = true;
+    }
+  });
+  if (!any) return;
+  ProcessFence::Heavy();
+  ForSubtree(node, children, [&](MemoryBudget& at) {
+    for (BudgetAccount& account : at.accounts_) {
+      Settle(account);
+      account.quantum_ = BudgetAccount::kQuantumMin;
+    }
+  });
+}
+
+// --- Charging -----------------------------------------------------------------------------------
+
+BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* account,
+                                       const Clock::time_point* deadline) noexcept {
+  Lock lock(mutex_);
+  ++rounds_;
+  if (account != nullptr) Settle(*account);
+  if (AbortedAt(*request.node) != nullptr) return Outcome::kAborted;
+  MemoryBudget* full = FindFull(request);
+  if (full != nullptr) {
+    Harvest(*full);
+    ServeWaiters();
+    full = FindFull(request);
+  }
+  Outcome outcome = Outcome::kCharged;
+  if (full == nullptr) {
+    Take(request);
+  } else if (request.bytes > full->hard_limit_ || call_ != nullptr) {
+    outcome = Outcome::kRefused;
+  } else {
+    const Clock::time_point now = Clock::now();
+    const Clock::time_point until = deadline != nullptr ? *deadline : now + kPatience;
+    if (Reclaim(lock, request, until)) {
+      Take(request);
+    } else if (AbortedAt(*request.node) != nullptr) {
+      outcome = Outcome::kAborted;
+    } else {
+      outcome = deadline != nullptr ? Wait(lock, request, until) : Outcome::kRefused;
+    }
+  }
+  if (outcome == Outcome::kCharged) {
+    if (account != nullptr) Prepay(*account);
+    AskForSoftLimits(lock, request);
+  } else if (full != nullptr) {
+    ++full->refusals_;
+    full->timeouts_ += outcome == Outcome::kTimedOut;
+  }
+  return outcome;
+}
+
+void BudgetTree::Release(const Request& request, BudgetAccount* account) noexcept {
+  const Lock lock(mutex_);
+  ++rounds_;
+  if (account != nullptr) Settle(*account);
+  PutBack(request);
+  ServeWaiters();
+  if (account != nullptr && AbortedAt(*request.node) == nullptr) Prepay(*account);
+}
+
+void BudgetTree::Close(BudgetAccount& account) noexcept {
+  const Lock lock(mutex_);
+  Settle(account);
+  account.budget_.accounts_.erase(account.budget_.accounts_.iterator_to(account));
+  ServeWaiters();
+}
+
+void BudgetTree::Close(MemoryBudget& node) noexcept {
+  const Lock lock(mutex_);
+  MemoryBudget* const parent = node.parent_;
+  if (parent == nullptr || !node.is_linked_) return;
+  parent->escaped_ += node.passed_up_;
+  parent->children_.erase(parent->children_.iterator_to(node));
+  ServeWaiters();
+}
+
+void BudgetTree::Abort(MemoryBudget& node, std::unique_ptr<Error> reason) noexcept {
+  const Lock lock(mutex_);
+  // The first reason stays; the other is freed behind the lock, with its owner.
+  if (node.aborted_ == nullptr) node.aborted_.swap(reason);
+  Harvest(node);
+  for (Waiter& waiter : waiters_) {
+    if (waiter.is_over || AbortedAt(*waiter.request.node) == nullptr) continue;
+    waiter.is_over = true;
+    waiter.outcome = Outcome::kAborted;
+    waiter.wake.notify_one();
+  }
+  ServeWaiters();
+}
+
+void BudgetTree::SetLimits(MemoryBudget& node, size_t hard_limit, size_t soft_limit) noexcept {
+  const Lock lock(mutex_);
+  // What is prepaid counts against the new limit no longer than it has to.
+  if (hard_limit < node.hard_limit_) Harvest(node);
+  node.hard_limit_ = hard_limit;
+  node.soft_limit_ = node.soft_next_ = soft_limit;
+  ServeWaiters();
+}
+
+// --- Waiting ------------------------------------------------------------------------------------
+
+// Whoever fits, in the order of arrival; and those fail for whom there is nobody left to wait.
+void BudgetTree::ServeWaiters() noexcept {
+  for (Waiter& waiter : waiters_) {
+    if (waiter.is_over) continue;
+    MemoryBudget* const full = FindFull(waiter.request);
+    if (full == nullptr) {
+      Take(waiter.request);
+      waiter.outcome = Outcome::kCharged;
+    } else {
+      const Outcome who = WhoCouldRelease(*full, waiter.request);
+      // That all wait is found by the last who comes: it alone fails.
+      if (who != Outcome::kNobodyElseHolds) continue;
+      waiter.outcome = who;
+    }
+    waiter.is_over = true;
+    waiter.wake.notify_one();
+  }
+}
+
+BudgetTree::Outcome BudgetTree::Wait(Lock& lock, const Request& request,
+                                     Clock::time_point deadline) noexcept {
+  MemoryBudget* full = FindFull(request);
+  if (full == nullptr) {
+    Take(request);
+    return Outcome::kCharged;
+  }
+  const Outcome who = WhoCouldRelease(*full, request);
+  if (who != Outcome::kRefused) return who;
+  Waiter waiter;
+  waiter.request = request;
+  waiters_.push_back(waiter);
+  ++full->waits_;
+  // From now on every release comes by the lock.
+  MemoryBudget* root = request.node;
+  while (root->parent_ != nullptr) root = root->parent_;
+  Harvest(*root);
+  ServeWaiters();
+  while (!waiter.is_over) {
+    if (waiter.wake.wait_until(lock, deadline) == std::cv_status::timeout) break;
+  }
+  waiters_.erase(waiters_.iterator_to(waiter));
+  return waiter.outcome;
+}
+
+BudgetTree::Outcome BudgetTree::WhoCouldRelease(const MemoryBudget& full,
+                                                const Request& request) const noexcept {
+  // The requester's own scope: the child of `full` that it is in.
+  const MemoryBudget* own = request.node;
+  while (own != &full && own->parent_ != &full) own = own->parent_;
+  size_t children_bytes = 0;
+  bool others_hold = false;
+  bool others_go_on = false;
+  for (const MemoryBudget& child : full.children_) {
+    children_bytes += child.passed_up_;
+    if (&child == own || child.passed_up_ == 0) continue;
+    others_hold = true;
+    others_go_on |= !IsWaitedForBelow(child);
+  }
+  // What is charged to `full` itself is the requester's only if that is where it asks.
+  if (own != &full && full.taken_ > children_bytes) others_hold = others_go_on = true;
+  if (!others_hold) return Outcome::kNobodyElseHolds;
+  return others_go_on ? Outcome::kRefused : Outcome::kEverybodyWaits;
+}
+
+bool BudgetTree::IsWaitedForBelow(const MemoryBudget& node) const noexcept {
+  return std::any_of(waiters_.begin(), waiters_.end(), [&](const Waiter& waiter) {
+    if (waiter.is_over) return false;
+    const MemoryBudget* at = waiter.request.node;
+    while (at != nullptr && at != &node) at = at->parent_;
+    return at == &node;
+  });
+}
+
+// --- Reclaiming ---------------------------------------------------------------------------------
+
+bool BudgetTree::Asked::Has(const Reclaimer& reclaimer) const noexcept {
+  return std::find(reclaimers.begin(), reclaimers.begin() + static_cast<ptrdiff_t>(count),
+                   &reclaimer) != reclaimers.begin() + static_cast<ptrdiff_t>(count);
+}
+
+Reclaimer* BudgetTree::NextReclaimer(MemoryBudget& full, const Request& request, const Asked& asked,
+                                     bool* others_are_busy) noexcept {
+  Reclaimer* next = nullptr;
+  *others_are_busy = false;
+  const auto is_above_request = [&](const MemoryBudget& node) {
+    const MemoryBudget* at = request.node;
+    while (at != nullptr && at != &node) at = at->parent_;
+    return at == &node;
+  };
+  ForSubtree(
+      full, [](MemoryBudget & at) -> auto& { return at.children_; },
+      [&](MemoryBudget& at) {
+        for (Reclaimer& reclaimer : at.reclaimers_) {
+          if (asked.Has(reclaimer)) continue;
+          if (reclaimer.serves_ == Reclaimer::Serves::kOthers && is_above_request(at)) {
+            continue;
+          }
+          if (reclaimer.is_busy_) {
+            *others_are_busy = true;
+            continue;
+          }
+          if (next == nullptr || reclaimer.priority_ < next->priority_ ||
+              (reclaimer.priority_ == next->priority_ && at.taken_ > next->budget_->taken_)) {
+            next = &reclaimer;
+          }
+        }
+      });
+  return next;
+}
+
+bool BudgetTree::Reclaim(Lock& lock, const Request& request, Clock::time_point deadline) noexcept {
+  Asked asked;
+  while (MemoryBudget* const full = FindFull(request)) {
+    if (AbortedAt(*request.node) != nullptr || Clock::now() >= deadline) return false;
+    bool others_are_busy = false;
+    Reclaimer* const next = asked.count < Asked::kMax
+                                ? NextReclaimer(*full, request, asked, &others_are_busy)
+                                : nullptr;
+    if (next != nullptr) {
+      asked.reclaimers[asked.count++] = next;
+      const size_t room = full->hard_limit_ - std::min(full->hard_limit_, full->taken_);
+      const size_t missing = request.bytes - room;
+      CallReclaimer(lock, *next, missing, deadline);
+      // What it released may be in the credit of an account.
+      if (MemoryBudget* const still = FindFull(request)) Harvest(*still);
+    } else if (others_are_busy) {
+      ++full->waits_;
+      reclaimed_.wait_until(lock, deadline);
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+void BudgetTree::CallReclaimer(Lock& lock, Reclaimer& reclaimer, size_t bytes,
+                               Clock::time_point deadline) noexcept {
+  Call call{&reclaimer, false, call_};
+  reclaimer.is_busy_ = true;
+  call_ = &call;
+  lock.unlock();
+  const size_t released = reclaimer.Reclaim(bytes, deadline);
+  lock.lock();
+  call_ = call.outer;
+  if (!call.is_removed) {
+    reclaimer.is_busy_ = false;
+    reclaimer.budget_->reclaimed_ += released;
+  }
+  reclaimed_.notify_all();
+}
+
+// A soft limit asks once, and again when as much more was taken as a reclaimer may need to find.
+void BudgetTree::AskForSoftLimits(Lock& lock, const Request& request) noexcept {
+  if (call_ != nullptr) return;
+  for (MemoryBudget* node = request.node; node != request.below; node = node->parent_) {
+    if (node->taken_ <= node->soft_limit_) node->soft_next_ = node->soft_limit_;
+    if (node->taken_ <= node->soft_next_) continue;
+    const size_t excess = node->taken_ - node->soft_limit_;
+    node->soft_next_ = node->taken_ + BudgetAccount::kQuantumMax;
+    Asked asked;
+    bool others_are_busy = false;
+    const Clock::time_point deadline = Clock::now() + kPatience;
+    while (asked.count < Asked::kMax && node->taken_ > node->soft_limit_ &&
+           Clock::now() < deadline) {
+      Reclaimer* const next = NextReclaimer(*node, request, asked, &others_are_busy);
+      if (next == nullptr) break;
+      asked.reclaimers[asked.count++] = next;
+      CallReclaimer(lock, *next, excess, deadline);
+    }
+  }
+}
+
+void BudgetTree::Add(MemoryBudget& node, Reclaimer& reclaimer, int priority,
+                     Reclaimer::Serves serves) noexcept {
+  const Lock lock(mutex_);
+  reclaimer.budget_ = &node;
+  reclaimer.priority_ = priority;
+  reclaimer.serves_ = serves;
+  node.reclaimers_.push_back(reclaimer);
+}
+
+void BudgetTree::Remove(Reclaimer& reclaimer) noexcept {
+  Lock lock(mutex_);
+  if (reclaimer.budget_ == nullptr) return;
+  for (Call* call = call_; call != nullptr; call = call->outer) {
+    if (call->reclaimer != &reclaimer) continue;
+    call->is_removed = true;
+    reclaimer.is_busy_ = false;
+  }
+  reclaimed_.wait(lock, [&] { return !reclaimer.is_busy_; });
+  reclaimer.budget_->reclaimers_.erase(reclaimer.budget_->reclaimers_.iterator_to(reclaimer));
+  reclaimer.budget_ = nullptr;
+}
+
+// --- Questions ----------------------------------------------------------------------------------
+
+BudgetStats BudgetTree::Stats(const MemoryBudget& node) noexcept {
+  BudgetStats stats;
+  (void)Snapshot(node, &stats, 1);
+  return stats;
+}
+
+size_t BudgetTree::Snapshot(const MemoryBudget& node, BudgetStats* out, size_t out_count) noexcept {
+  const Lock lock(mutex_);
+  size_t count = 0;
+  const auto add = [&](const auto& self, const MemoryBudget& at, size_t depth) -> size_t {
+    const size_t row = count++;
+    size_t prepaid = 0;
+    for (const BudgetAccount& account : at.accounts_) prepaid += account.credit();
+    for (const MemoryBudget& child : at.children_) prepaid += self(self, child, depth + 1);
+    prepaid = std::min(prepaid, at.taken_);
+    if (row < out_count) {
+      out[row] = {.name = at.name_,
+                  .number = at.number_,
+                  .depth = depth,
+                  .hard_limit_bytes = at.hard_limit_,
+                  .soft_limit_bytes = at.soft_limit_,
+                  .taken_bytes = at.taken_,
+                  .prepaid_bytes = prepaid,
+                  .peak_bytes = at.peak_,
+                  .escaped_bytes = at.escaped_,
+                  .refusals = at.refusals_,
+                  .waits = at.waits_,
+                  .timeouts = at.timeouts_,
+                  .reclaimed_bytes = at.reclaimed_,
+                  .is_aborted = at.aborted_ != nullptr,
+                  .rounds = rounds_};
+    }
+    return prepaid;
+  };
+  add(add, node, 0);
+  return count;
+}
+
+BudgetTree::Holders BudgetTree::HoldersAgainst(const Request& request) noexcept {
+  const Lock lock(mutex_);
+  Holders holders;
+  const MemoryBudget* const full = FindFull(request);
+  holders.limit_bytes = request.node->hard_limit_;
+  if (full == nullptr) return holders;
+  holders.limit = full;
+  holders.limit_bytes = full->hard_limit_;
+  holders.taken_bytes = holders.others_bytes = full->taken_;
+  // The largest, by insertion.
+  for (const MemoryBudget& child : full->children_) {
+    if (child.taken_ == 0) continue;
+    size_t place = std::min(holders.count, Holders::kMax);
+    while (place > 0 && holders.largest[place - 1].bytes < child.taken_) --place;
+    if (place == Holders::kMax) continue;
+    holders.count = std::min(holders.count + 1, Holders::kMax);
+    std::move_backward(holders.largest + place, holders.largest + holders.count - 1,
+                       holders.largest + holders.count);
+    holders.largest[place] = {child.name_, child.number_, child.taken_};
+  }
+  for (size_t i = 0; i < holders.count; ++i) {
+    holders.others_bytes -= std::min(holders.others_bytes, holders.largest[i].bytes);
+  }
+  return holders;
+}
+
+bool BudgetTree::is_aborted(const MemoryBudget& node) noexcept {
+  const Lock lock(mutex_);
+  return AbortedAt(node) != nullptr;
+}
+
+}  // namespace granary

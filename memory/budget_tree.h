@@ -1,0 +1,145 @@
+// BudgetTree: what all nodes of a MemoryBudget's tree have in common: the lock, who waits, and how
+// a request is served or refused. Internal to memory/.
+#ifndef GRANARY_MEMORY_BUDGET_TREE_H_
+#define GRANARY_MEMORY_BUDGET_TREE_H_
+
+#include <array>
+#include <boost/intrusive/list.hpp>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+#include "memory/memory_budget.h"
+
+namespace granary {
+
+class BudgetTree {
+ public:
+  using Clock = Reclaimer::Clock;
+
+  // A request for `bytes` at `node` and above, but for `below` and what is above that.
+  struct Request {
+    MemoryBudget* node;
+    const MemoryBudget* below;
+    size_t bytes;
+  };
+
+  enum class Outcome {
+    kCharged,
+    kRefused,
+    kAborted,
+    kTimedOut,
+    kNobodyElseHolds,  // There is nobody to wait for.
+    kEverybodyWaits,
+  };
+
+  BudgetTree() = default;
+  BudgetTree(const BudgetTree&) = delete;
+  BudgetTree& operator=(const BudgetTree&) = delete;
+
+  // Charges what the request asks for. With `deadline` it waits for others to release memory.
+  // `account`, if any, is stopped before, and prepays if there is room.
+  Outcome Charge(const Request& request, BudgetAccount* account,
+                 const Clock::time_point* deadline) noexcept;
+  void Release(const Request& request, BudgetAccount* account) noexcept;
+
+  void Close(BudgetAccount& account) noexcept;
+  void Close(MemoryBudget& node) noexcept;
+  void Abort(MemoryBudget& node, std::unique_ptr<Error> reason) noexcept;
+  void SetLimits(MemoryBudget& node, size_t hard_limit, size_t soft_limit) noexcept;
+
+  void Add(MemoryBudget& node, Reclaimer& reclaimer, int priority,
+           Reclaimer::Serves serves) noexcept;
+  void Remove(Reclaimer& reclaimer) noexcept;
+
+  BudgetStats Stats(const MemoryBudget& node) noexcept;
+  // Fills `out` in the order of Snapshot as far as it goes; returns how many nodes there are.
+  size_t Snapshot(const MemoryBudget& node, BudgetStats* out, size_t out_count) noexcept;
+
+  // What a message about a refusal needs. No memory is allocated under the lock, so it comes as
+  // plain values.
+  struct Holders {
+    static constexpr size_t kMax = 5;
+
+    // Nullptr if the request would be served.
+    const MemoryBudget* limit = nullptr;
+    size_t limit_bytes = 0;
+    size_t taken_bytes = 0;
+    size_t count = 0;
+    struct {
+      const char* name;
+      uint64_t number;
+      size_t bytes;
+    } largest[kMax] = {};
+    size_t others_bytes = 0;
+  };
+  Holders HoldersAgainst(const Request& request) noexcept;
+  // The reason with which the node or one above it was aborted, or nullptr.
+  static const Error* AbortedAt(const MemoryBudget& node) noexcept;
+  bool is_aborted(const MemoryBudget& node) noexcept;
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+
+  struct Waiter : boost::intrusive::list_base_hook<> {
+    Request request;
+    bool is_over = false;
+    Outcome outcome = Outcome::kTimedOut;
+    std::condition_variable wake;
+  };
+
+  // A reclaimer that this thread is calling.
+  struct Call {
+    Reclaimer* reclaimer;
+    bool is_removed;
+    Call* outer;
+  };
+  // Whom a request has asked already.
+  struct Asked {
+    static constexpr size_t kMax = 64;
+    std::array<Reclaimer*, kMax> reclaimers;
+    size_t count = 0;
+
+    bool Has(const Reclaimer& reclaimer) const noexcept;
+  };
+
+  // All with the lock.
+  // The lowest node in whose limit the request does not fit, or nullptr.
+  static MemoryBudget* FindFull(const Request& request) noexcept;
+  void Take(const Request& request) noexcept;
+  void PutBack(const Request& request) noexcept;
+  // Takes the request's credit back.
+  void Settle(BudgetAccount& account) noexcept;
+  // Prepays as far as there is room, and lets the account go on without the lock.
+  void Prepay(BudgetAccount& account) noexcept;
+  // Takes back the credit of all accounts at `node` and below.
+  void Harvest(MemoryBudget& node) noexcept;
+  void ServeWaiters() noexcept;
+  Outcome Wait(Lock& lock, const Request& request, Clock::time_point deadline) noexcept;
+  // Whether nobody but the one who requests, or nobody who is not waiting, holds memory of `full`.
+  Outcome WhoCouldRelease(const MemoryBudget& full, const Request& request) const noexcept;
+  bool IsWaitedForBelow(const MemoryBudget& node) const noexcept;
+
+  // Asks one after the other until the request fits or all were asked. The lock is given up
+  // meanwhile.
+  bool Reclaim(Lock& lock, const Request& request, Clock::time_point deadline) noexcept;
+  void CallReclaimer(Lock& lock, Reclaimer& reclaimer, size_t bytes,
+                     Clock::time_point deadline) noexcept;
+  // The next one to ask; nullptr, and whether one was passed over because it is at work.
+  Reclaimer* NextReclaimer(MemoryBudget& full, const Request& request, const Asked& asked,
+                           bool* others_are_busy) noexcept;
+  void AskForSoftLimits(Lock& lock, const Request& request) noexcept;
+
+  static thread_local Call* call_;
+
+  std::mutex mutex_;
+  boost::intrusive::list<Waiter> waiters_;
+  // A reclaimer has come back.
+  std::condition_variable reclaimed_;
+  uint64_t rounds_ = 0;
+};
+
+}  // namespace granary
+
+#endif  // GRANARY_MEMORY_BUDGET_TREE_H_

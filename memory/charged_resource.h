@@ -1,0 +1,104 @@
+// ChargedResource: a resource whose every byte is charged to a MemoryBudget before it is taken.
+//
+//   granary::MemoryBudget query(engine, {.name = "query", .hard_limit_bytes = 64 << 20});
+//   granary::ChargedResource memory(query, upstream);
+//   granary::Arena arena({.upstream = &memory});   // no block beyond the query's limit
+//
+// What is charged is what callers ask for, a byte for a size of zero. A refusal by the budget and
+// one by upstream look alike to TryAllocate; the exception of allocate() tells them apart.
+//
+// Which to choose: ChargedResource for one thread at a time, SharedChargedResource for any; the
+// latter stands on an upstream that takes any thread.
+//
+// Costs. Upstream's, and a dozen instructions without an atomic read-modify-write; the shared one
+// has an account for each thread that uses it.
+#ifndef GRANARY_MEMORY_CHARGED_RESOURCE_H_
+#define GRANARY_MEMORY_CHARGED_RESOURCE_H_
+
+#include <algorithm>
+#include <cstddef>
+
+#include "memory/memory_budget.h"
+#include "memory/memory_resource.h"
+#include "memory/shared_budget_account.h"
+
+namespace granary {
+
+template <class Account>
+class BasicChargedResource final : public MemoryResource {
+ public:
+  // `budget` and `upstream` outlive it. With `below`, a node above `budget`, that one and those
+  // above it are not charged: they are for the same memory already, by who owns upstream.
+  BasicChargedResource(MemoryBudget& budget, MemoryResource& upstream,
+                       const MemoryBudget* below = nullptr) noexcept
+      : MemoryResource(Deallocation::kFrees, upstream.max_alignment()),
+        upstream_(upstream),
+        account_(budget, below) {}
+
+  [[nodiscard]] void* TryAllocate(size_t bytes, size_t alignment) noexcept override {
+    const size_t charged = ChargeFor(bytes);
+    if (!account_.TryCharge(charged)) [[unlikely]]
+      return nullptr;
+    void* const p = upstream_.TryAllocate(bytes, alignment);
+    if (p == nullptr) [[unlikely]]
+      account_.Release(charged);
+    return p;
+  }
+
+  [[nodiscard]] bool TryResize(void* p, size_t old_bytes, size_t new_bytes,
+                               size_t alignment) noexcept override {
+    const size_t before = ChargeFor(old_bytes);
+    const size_t after = ChargeFor(new_bytes);
+    if (after > before && !account_.TryCharge(after - before)) return false;
+    const bool resized = upstream_.TryResize(p, old_bytes, new_bytes, alignment);
+    // What is charged too much by now.
+    const size_t excess =
+        resized ? before - std::min(before, after) : after - std::min(before, after);
+    if (excess != 0) account_.Release(excess);
+    return resized;
+  }
+
+  void ReleaseChain(const BlockChain& chain) noexcept override {
+    upstream_.ReleaseChain(chain);
+    account_.Release(chain.bytes);
+  }
+
+  size_t Trim() noexcept override { return upstream_.Trim(); }
+  size_t block_bytes() const noexcept override { return upstream_.block_bytes(); }
+
+  // asked, used and held are all what is charged through this object.
+  MemoryStats Stats() const noexcept override {
+    const size_t charged = account_.charged_bytes();
+    return {.asked_bytes = charged, .used_bytes = charged, .held_bytes = charged};
+  }
+
+  [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override {
+    if (account_.budget().WouldRefuse(ChargeFor(bytes))) {
+      account_.budget().ThrowRefusal(ChargeFor(bytes));
+    }
+    upstream_.ThrowRefusal(bytes, alignment);
+    __builtin_unreachable();
+  }
+
+  MemoryBudget& budget() const noexcept { return account_.budget(); }
+  MemoryResource& upstream() const noexcept { return upstream_; }
+
+ private:
+  static size_t ChargeFor(size_t bytes) noexcept { return bytes + (bytes == 0); }
+
+  void do_deallocate(void* p, size_t bytes, size_t alignment) override {
+    upstream_.deallocate(p, bytes, alignment);
+    account_.Release(ChargeFor(bytes));
+  }
+
+  MemoryResource& upstream_;
+  Account account_;
+};
+
+// One thread at a time, and any.
+using ChargedResource = BasicChargedResource<CountingBudgetAccount>;
+using SharedChargedResource = BasicChargedResource<SharedBudgetAccount>;
+
+}  // namespace granary
+
+#endif  // GRANARY_MEMORY_CHARGED_RESOURCE_H_

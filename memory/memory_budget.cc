@@ -1,0 +1,190 @@
+#include "memory/memory_budget.h"
+
+#include <algorithm>
+
+#include "memory/budget_tree.h"
+#include "memory/memory_resource.h"
+#include "memory/misuse.h"
+
+namespace granary {
+
+namespace {
+
+std::string NameOf(const char* name, uint64_t number) {
+  std::string text = name;
+  if (number != 0) text += " " + std::to_string(number);
+  return text;
+}
+
+}  // namespace
+
+// --- Accounts and reservations ------------------------------------------------------------------
+
+BudgetAccount::~BudgetAccount() {
+  if (is_linked()) budget_.tree_->Close(*this);
+}
+
+bool BudgetAccount::ChargeSlow(size_t bytes) noexcept {
+  return budget_.tree_->Charge({&budget_, below_, bytes}, this, nullptr) ==
+         BudgetTree::Outcome::kCharged;
+}
+
+void BudgetAccount::ReleaseSlow(size_t bytes) noexcept {
+  budget_.tree_->Release({&budget_, below_, bytes}, this);
+}
+
+Reservation::~Reservation() {
+  if (bytes_ != 0) budget_->Release(bytes_);
+}
+
+void Reservation::Take(size_t bytes) noexcept {
+  if (bytes > bytes_) {
+    AbortOnMisuse("budget '%s': %zu bytes are taken from a reservation that has %zu",
+                  budget_ != nullptr ? budget_->name() : "", bytes, bytes_);
+  }
+  bytes_ -= bytes;
+}
+
+// --- Nodes --------------------------------------------------------------------------------------
+
+MemoryBudget::MemoryBudget(const MemoryBudgetOptions& options)
+    : tree_(new BudgetTree),
+      parent_(nullptr),
+      name_(options.name),
+      number_(options.number),
+      hard_limit_(options.hard_limit_bytes),
+      soft_limit_(options.soft_limit_bytes),
+      soft_next_(options.soft_limit_bytes) {}
+
+MemoryBudget::MemoryBudget(MemoryBudget& parent, const MemoryBudgetOptions& options) noexcept
+    : tree_(parent.tree_),
+      parent_(&parent),
+      name_(options.name),
+      number_(options.number),
+      hard_limit_(options.hard_limit_bytes),
+      soft_limit_(options.soft_limit_bytes),
+      soft_next_(options.soft_limit_bytes) {}
+
+MemoryBudget::~MemoryBudget() {
+  if (parent_ == nullptr) {
+    delete tree_;
+  } else if (is_linked_) {
+    tree_->Close(*this);
+  }
+}
+
+bool MemoryBudget::TryCharge(size_t bytes) noexcept {
+  return tree_->Charge({this, nullptr, bytes}, nullptr, nullptr) == BudgetTree::Outcome::kCharged;
+}
+
+Expected<void> MemoryBudget::Charge(size_t bytes, Clock::time_point deadline) {
+  const BudgetTree::Outcome outcome = tree_->Charge({this, nullptr, bytes}, nullptr, &deadline);
+  if (outcome == BudgetTree::Outcome::kCharged) return {};
+  Error error = Refusal(bytes);
+  switch (outcome) {
+    case BudgetTree::Outcome::kTimedOut:
+      error.message += "; nobody released enough in time";
+      break;
+    case BudgetTree::Outcome::kNobodyElseHolds:
+      error.message += "; nobody else has any of it to wait for";
+      break;
+    case BudgetTree::Outcome::kEverybodyWaits:
+      error.message += "; all who have it wait for memory themselves";
+      break;
+    default:
+      break;
+  }
+  return tl::unexpected(std::move(error));
+}
+
+void MemoryBudget::Release(size_t bytes) noexcept {
+  tree_->Release({this, nullptr, bytes}, nullptr);
+}
+
+Expected<Reservation> MemoryBudget::Reserve(size_t bytes) {
+  if (TryCharge(bytes)) return Reservation(this, bytes);
+  return tl::unexpected(Refusal(bytes));
+}
+
+Error MemoryBudget::Refusal(size_t bytes) const {
+  if (is_aborted()) {
+    // Set once, and kept as long as the node.
+    Error error = *BudgetTree::AbortedAt(*this);
+    error.code = ErrorCode::kAborted;
+    return error;
+  }
+  const BudgetTree::Holders holders =
+      tree_->HoldersAgainst({const_cast<MemoryBudget*>(this), nullptr, bytes});
+  Error error{.code = ErrorCode::kOutOfMemory,
+              .message = Path() + " asked for " + std::to_string(bytes) + " bytes",
+              .where = "MemoryBudget"};
+  if (holders.limit == nullptr) {
+    error.message += ", which others have released meanwhile";
+    return error;
+  }
+  error.message += ": " + holders.limit->Path() + " has " + std::to_string(holders.taken_bytes) +
+                   " of " + std::to_string(holders.limit_bytes) + " bytes taken";
+  for (size_t i = 0; i < holders.count; ++i) {
+    const auto& holder = holders.largest[i];
+    error.message += (i == 0 ? ", by " : ", ") + NameOf(holder.name, holder.number) + " " +
+                     std::to_string(holder.bytes);
+  }
+  if (holders.count != 0 && holders.others_bytes != 0) {
+    error.message += ", others " + std::to_string(holders.others_bytes);
+  }
+  return error;
+}
+
+bool MemoryBudget::WouldRefuse(size_t bytes) const noexcept {
+  return is_aborted() ||
+         tree_->HoldersAgainst({const_cast<MemoryBudget*>(this), nullptr, bytes}).limit != nullptr;
+}
+
+void MemoryBudget::ThrowRefusal(size_t bytes) const {
+  const BudgetTree::Holders holders =
+      tree_->HoldersAgainst({const_cast<MemoryBudget*>(this), nullptr, bytes});
+  const MemoryBudget* const limit = holders.limit != nullptr ? holders.limit : this;
+  throw BudgetExceeded(limit->Path(), bytes, holders.limit_bytes);
+}
+
+// --- Control ------------------------------------------------------------------------------------
+
+void MemoryBudget::Abort(Error reason) {
+  tree_->Abort(*this, std::make_unique<Error>(std::move(reason)));
+}
+
+bool MemoryBudget::is_aborted() const noexcept { return tree_->is_aborted(*this); }
+
+void MemoryBudget::AddReclaimer(Reclaimer& reclaimer, int priority,
+                                Reclaimer::Serves serves) noexcept {
+  tree_->Add(*this, reclaimer, priority, serves);
+}
+
+void MemoryBudget::RemoveReclaimer(Reclaimer& reclaimer) noexcept { tree_->Remove(reclaimer); }
+
+void MemoryBudget::SetLimits(size_t hard_limit_bytes, size_t soft_limit_bytes) noexcept {
+  tree_->SetLimits(*this, hard_limit_bytes, soft_limit_bytes);
+}
+
+// --- Questions ----------------------------------------------------------------------------------
+
+BudgetStats MemoryBudget::Stats() const noexcept { return tree_->Stats(*this); }
+
+std::vector<BudgetStats> MemoryBudget::Snapshot() const {
+  std::vector<BudgetStats> rows(16);
+  // Others may open scopes meanwhile.
+  for (size_t count; (count = tree_->Snapshot(*this, rows.data(), rows.size())) != rows.size();) {
+    const bool fits = count < rows.size();
+    rows.resize(fits ? count : count + count / 8);
+    if (fits) break;
+  }
+  return rows;
+}
+
+std::string MemoryBudget::Path() const {
+  std::string path = NameOf(name_, number_);
+  if (parent_ != nullptr) path.insert(0, parent_->Path() + "/");
+  return path;
+}
+
+}  // namespace granary
