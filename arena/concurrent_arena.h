@@ -264,7 +264,7 @@ class ConcurrentArena final : public MemoryResource, private PerThread::Owner {
    public:
     [[gnu::always_inline]] Lease(ConcurrentArena& arena, size_t bytes, size_t alignment) noexcept
         : arena_(arena) {
-      if (void* const lane = arena.per_thread_.Find()) [[likely]] {
+      if (void* lane; arena.per_thread_.Find(&lane)) [[likely]] {
         what_.lane = static_cast<LaneRecord*>(lane);
         what_.memory = what_.lane->arena.TryAllocate(bytes, alignment);
       } else {
@@ -375,15 +375,15 @@ inline void* ConcurrentArena::AllocateBytes(size_t bytes) {
 
 [[gnu::always_inline]] inline void* ConcurrentArena::TryAllocate(size_t bytes,
                                                                  size_t alignment) noexcept {
-  void* const lane = per_thread_.Find();
-  if (lane == nullptr) [[unlikely]]
+  void* lane;
+  if (!per_thread_.Find(&lane)) [[unlikely]]
     return AllocateSlow(bytes, alignment);
   return static_cast<LaneRecord*>(lane)->arena.TryAllocate(bytes, alignment);
 }
 
 [[gnu::always_inline]] inline void* ConcurrentArena::TryAllocateBytes(size_t bytes) noexcept {
-  void* const lane = per_thread_.Find();
-  if (lane == nullptr) [[unlikely]]
+  void* lane;
+  if (!per_thread_.Find(&lane)) [[unlikely]]
     return AllocateSlow(bytes, 1);
   return static_cast<LaneRecord*>(lane)->arena.TryAllocateBytes(bytes);
 }

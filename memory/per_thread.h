@@ -57,11 +57,14 @@ class PerThread : public boost::intrusive::set_base_hook<> {
 
   // The calling thread's value; nullptr if it has none or the table has forgotten it.
   void* Find() const noexcept {
+    void* value;
+    return Find(&value) ? value : nullptr;
+  }
+  // The same with one test for the caller: true if it has one.
+  bool Find(void** value) const noexcept {
     const Entry& entry = EntryOfThread();
-    if (entry.id != id_) return nullptr;
-    // Spares the caller's own test.
-    if (entry.value == nullptr) __builtin_unreachable();
-    return entry.value;
+    *value = entry.value;
+    return entry.id == id_;
   }
 
   // The same without the table's help, which then knows the value again; nullptr if there is none.

@@ -257,9 +257,9 @@ class PagePool final : private PerThread::Owner {
 // --- Implementation -----------------------------------------------------------------------------
 
 [[gnu::always_inline]] inline std::byte* PagePool::Allocate(CallSite site) noexcept {
-  auto* const magazine = static_cast<Magazine*>(threads_.Find());
+  void* magazine;
   std::byte* page;
-  if (magazine == nullptr || !magazine->TryPop(page)) [[unlikely]]
+  if (!threads_.Find(&magazine) || !static_cast<Magazine*>(magazine)->TryPop(page)) [[unlikely]]
     return AllocateSlow(site);
   std::atomic_ref(slab_.state_of(page)).store(PageState::kAllocated, std::memory_order_relaxed);
   MarkAllocated(page, slab_.page_bytes());
@@ -268,15 +268,15 @@ class PagePool final : private PerThread::Owner {
 
 [[gnu::always_inline]] inline void PagePool::Deallocate(std::byte* page, CallSite site) noexcept {
   const size_t number = slab_.NumberOf(page);
-  auto* const magazine = static_cast<Magazine*>(threads_.Find());
-  if (magazine == nullptr || number >= slab_.page_count() ||
+  void* magazine;
+  if (!threads_.Find(&magazine) || number >= slab_.page_count() ||
       StateOf(number) != PageState::kAllocated) [[unlikely]] {
     DeallocateSlow(page, site);
     return;
   }
   SetState(number, PageState::kFree);
   MarkFree(page, slab_.page_bytes());
-  if (!magazine->TryPush(page)) [[unlikely]]
+  if (!static_cast<Magazine*>(magazine)->TryPush(page)) [[unlikely]]
     PushSlow(page);
 }
 
