@@ -90,7 +90,9 @@ Expected<PageSlab> PageSlab::Create(const PagePoolOptions& options, size_t extra
   // Largest alignment first.
   const size_t sites_at = AlignUp(extra_bytes, alignof(Sites));
   const size_t links_at = sites_at + (options.record_sites ? count * sizeof(Sites) : 0);
-  const size_t states_at = links_at + count * sizeof(PageIndex);
+  // Threads take untouched pages by 64: so the states of each such run are a cache line of their
+  // own.
+  const size_t states_at = AlignUp(links_at + count * sizeof(PageIndex), 64);
   const size_t metadata_bytes = states_at + count;
   auto metadata = SystemMemory::Reserve(
       {.reserve_bytes = metadata_bytes, .system_calls = options.system_calls});
