@@ -57,6 +57,7 @@ class LocalPagePool final {
   bool Owns(const void* p) const noexcept { return slab_.Owns(p); }
   const char* name() const noexcept { return slab_.name(); }
   const PageSlab& slab() const noexcept { return slab_; }
+  MemoryBudget* budget() const noexcept { return nullptr; }
   PagePoolStats Stats() const noexcept;
 
  private:

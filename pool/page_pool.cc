@@ -18,12 +18,14 @@ Expected<std::unique_ptr<PagePool>> PagePool::Create(const PagePoolOptions& opti
 PagePool::PagePool(const PagePoolOptions& options, PageSlab slab) noexcept
     : slab_(std::move(slab)),
       trims_(options.huge_pages != HugePages::kRequire),
+      budget_(options.budget),
       depot_(options, slab_.extra()),
       untouched_(Untouched{0, static_cast<PageIndex>(options.max_pages)}) {}
 
 PagePool::~PagePool() {
   // The addresses may be another mapping's next.
   MarkReadable(slab_.At(0), untouched_.load(std::memory_order_relaxed).next * page_bytes());
+  Discharge(charged_.load(std::memory_order_relaxed));
 }
 
 // --- Pages --------------------------------------------------------------------------------------
@@ -31,14 +33,17 @@ PagePool::~PagePool() {
 std::byte* PagePool::AllocateSlow(CallSite site) noexcept {
   PageIndex index;
   const auto take_one = [&] { return TakeSome(1, &index) == 1; };
-  const bool found = WithPagesInFlight([&](Magazine* magazine) {
+  const auto take_by_magazine = [&](Magazine* magazine) {
     if (magazine == nullptr) return take_one();
     if (magazine->pages().empty()) Refill(*magazine);
     if (magazine->pages().empty()) return false;
     index = IndexOf(magazine->Pop());
     return true;
-  });
-  return found || WithAllStopped(take_one) ? HandOut(index, site) : nullptr;
+  };
+  do {
+    if (WithPagesInFlight(take_by_magazine)) return HandOut(index, site);
+  } while (Fund(1));
+  return WithAllStopped(take_one) ? HandOut(index, site) : nullptr;
 }
 
 std::byte* PagePool::HandOut(PageIndex index, CallSite site) noexcept {
@@ -100,6 +105,9 @@ size_t PagePool::AllocateBatch(std::span<std::byte*> out, CallSite site) noexcep
     }
     return take();
   });
+  while (done < out.size() && Fund(out.size() - done)) {
+    WithPagesInFlight([&](Magazine*) { return take(); });
+  }
   if (done < out.size()) WithAllStopped(take);
   return done;
 }
@@ -124,13 +132,19 @@ void PagePool::DeallocateBatch(std::span<std::byte* const> pages, CallSite site)
 PagePool::Chain PagePool::AllocateChain(size_t count, CallSite site) noexcept {
   Chain chain(this);
   const auto extend = [&](auto...) { return Extend(chain, count, site); };
-  if (!WithPagesInFlight(extend) && !WithAllStopped(extend)) chain.Release();
+  do {
+    if (WithPagesInFlight(extend)) return chain;
+  } while (Fund(count - chain.size()));
+  if (!WithAllStopped(extend)) chain.Release();
   return chain;
 }
 
 Expected<PagePool::Chain> PagePool::Reserve(size_t count, CallSite site) {
   Chain chain = AllocateChain(count, site);
   if (chain.size() == count) return chain;
+  if (budget_ != nullptr && budget_->WouldRefuse(page_bytes())) {
+    return tl::unexpected(budget_->Refusal(count * page_bytes()));
+  }
   return tl::unexpected(slab_.NoFreePages(count, Stats().max_pages, "PagePool::Reserve"));
 }
 
@@ -187,14 +201,20 @@ size_t PagePool::TakeSome(size_t count, PageIndex* out) noexcept {
   }
   taken = BreakMagazine(count, out);
   if (taken != 0) return taken;
-  taken = cold_.Pop(links(), count, out);
+  const size_t funded = TakeFunds(count);
+  if (funded == 0) return 0;
+  taken = cold_.Pop(links(), funded, out);
   if (taken != 0) {
     // What is kCold is in the list of cold pages and nowhere else; Trim relies on it.
     for (size_t i = 0; i < taken; ++i) SetState(out[i], PageState::kFree);
     cold_count_.fetch_sub(static_cast<int64_t>(taken), std::memory_order_relaxed);
-    return taken;
+  } else {
+    taken = TakeUntouched(funded, out);
   }
-  return TakeUntouched(count, out);
+  if (budget_ != nullptr && taken < funded) {
+    funded_.fetch_add(static_cast<int64_t>(funded - taken), std::memory_order_relaxed);
+  }
+  return taken;
 }
 
 // The newest pages of one of the depot's magazines; the rest goes to the list.
@@ -396,156 +416,6 @@ void PagePool::AfterFork(bool in_child) noexcept {
   rare_mutex_.unlock();
 }
 
-// --- Memory -------------------------------------------------------------------------------------
-
-// Stops all, empties the lists, and leaves the pages that were in them kTrimmed, or kCold. Other
-// pages may be kFree, on their way between a list and a caller. Returns how many are kTrimmed.
-size_t PagePool::CollectFree() noexcept {
-  StopAll();
-  std::array<PageIndex, Magazine::kCapacity> taken;
-  const auto mark = [&](size_t count) {
-    for (size_t i = 0; i < count; ++i) SetState(taken[i], PageState::kTrimmed);
-    return count;
-  };
-  size_t listed = 0;
-  size_t in_depot = 0;
-  while (const size_t count = mark(free_.Pop(links(), taken.size(), taken.data()))) listed += count;
-  while (const size_t count = mark(TakeReleased(taken.size(), taken.data()))) listed += count;
-  while (const size_t count = mark(BreakMagazine(taken.size(), taken.data()))) in_depot += count;
-  cold_.PopAll();
-  // Chains may be released meanwhile, and count.
-  free_count_.fetch_sub(static_cast<int64_t>(listed), std::memory_order_relaxed);
-  cold_count_.store(0, std::memory_order_relaxed);
-  return listed + in_depot;
-}
-
-// After CollectFree: puts the first `warm_kept` of the kTrimmed pages back, in the order of their
-// addresses.
-void PagePool::PutBackFree(size_t warm_kept) noexcept {
-  const PageIndex touched = untouched_.load(std::memory_order_relaxed).next;
-  PageList list;
-  for (PageIndex index = 0; index < touched && list.count < warm_kept; ++index) {
-    if (StateOf(index) != PageState::kTrimmed) continue;
-    SetState(index, PageState::kFree);
-    list.Append(*this, index);
-  }
-  PushFree(list);
-}
-
-// Gives the memory of the kTrimmed pages back, without stopping anybody: no list has them, and none
-// has the kCold ones yet, which all come back into circulation here.
-size_t PagePool::DecommitMarked() noexcept {
-  const PageIndex touched = untouched_.load(std::memory_order_relaxed).next;
-  size_t bytes = 0;
-  PageList shared;
-  for (PageIndex index = 0; index < touched;) {
-    const PageIndex begin = index;
-    while (index < touched && StateOf(index) == PageState::kTrimmed) ++index;
-    if (begin < index) {
-      const PageSlab::Run given = slab_.Decommit(begin, index);
-      bytes += given.size() * page_bytes();
-      for (PageIndex i = begin; i < index; ++i) {
-        SetState(i, given.Has(i) ? PageState::kCold : PageState::kFree);
-        if (!given.Has(i)) shared.Append(*this, i);
-      }
-    } else {
-      ++index;
-    }
-  }
-  PushFree(shared);
-  PageList cold;
-  for (PageIndex index = 0; index < touched; ++index) {
-    if (StateOf(index) == PageState::kCold) cold.Append(*this, index);
-  }
-  PushCold(cold);
-  return bytes;
-}
-
-// Retired pages are in no list; those retired earlier are given back again, which does nothing.
-void PagePool::DecommitRetired() noexcept {
-  const PageIndex touched = untouched_.load(std::memory_order_relaxed).next;
-  PageIndex begin = 0;
-  for (PageIndex index = 0; index <= touched; ++index) {
-    if (index < touched && StateOf(index) == PageState::kRetired) continue;
-    if (begin < index) slab_.Decommit(begin, index);
-    begin = index + 1;
-  }
-}
-
-size_t PagePool::Trim(size_t keep_pages) noexcept {
-  if (!trims_) return 0;
-  const std::lock_guard rare(rare_mutex_);
-  {
-    const std::lock_guard lock(mutex_);
-    CollectFree();
-    PutBackFree(keep_pages);
-  }
-  return DecommitMarked();
-}
-
-Expected<void> PagePool::Resize(size_t max_pages) {
-  if (max_pages == 0 || max_pages > slab_.page_count()) {
-    return tl::unexpected(slab_.BadCap(max_pages, "PagePool::Resize"));
-  }
-  const std::lock_guard rare(rare_mutex_);
-  const size_t now = untouched_.load(std::memory_order_relaxed).end -
-                     retired_count_.load(std::memory_order_relaxed);
-  if (max_pages < now) return Shrink(now - max_pages);
-  Grow(max_pages - now);
-  return {};
-}
-
-// Untouched pages go first, then free ones, those at the end before others.
-Expected<void> PagePool::Shrink(size_t fewer) {
-  size_t free = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    free = CollectFree();
-    Untouched untouched = untouched_.load(std::memory_order_relaxed);
-    for (PageIndex index = 0; index < untouched.next; ++index) {
-      free += StateOf(index) == PageState::kCold;
-    }
-    free += untouched.end - untouched.next;
-    if (free >= fewer) {
-      const size_t from_end = std::min<size_t>(fewer, untouched.end - untouched.next);
-      untouched.end -= static_cast<PageIndex>(from_end);
-      untouched_.store(untouched, std::memory_order_relaxed);
-      size_t to_retire = fewer - from_end;
-      retired_count_.fetch_add(to_retire, std::memory_order_relaxed);
-      for (PageIndex index = untouched.next; to_retire > 0;) {
-        const PageState state = StateOf(--index);
-        if (state != PageState::kTrimmed && state != PageState::kCold) continue;
-        SetState(index, PageState::kRetired);
-        --to_retire;
-      }
-    }
-    PutBackFree(SIZE_MAX);
-  }
-  if (free >= fewer) DecommitRetired();
-  DecommitMarked();
-  if (free >= fewer) return {};
-  return tl::unexpected(slab_.TooFewFree(fewer, free, "PagePool::Resize"));
-}
-
-void PagePool::Grow(size_t more) noexcept {
-  Untouched untouched = untouched_.load(std::memory_order_relaxed);
-  size_t retired = retired_count_.load(std::memory_order_relaxed);
-  PageList revived;
-  for (PageIndex index = 0; index < untouched.next && retired > 0 && revived.count < more;
-       ++index) {
-    if (StateOf(index) != PageState::kRetired) continue;
-    SetState(index, PageState::kCold);
-    revived.Append(*this, index);
-    --retired;
-  }
-  retired_count_.store(retired, std::memory_order_relaxed);
-  PushCold(revived);
-  const auto rest = static_cast<PageIndex>(more - revived.count);
-  while (!untouched_.compare_exchange_weak(untouched, {untouched.next, untouched.end + rest},
-                                           std::memory_order_relaxed)) {
-  }
-}
-
 // --- Questions ----------------------------------------------------------------------------------
 
 PagePoolStats PagePool::Stats() const noexcept {
@@ -557,6 +427,7 @@ PagePoolStats PagePool::Stats() const noexcept {
   stats.free_pages = static_cast<size_t>(listed) + depot_.page_count() + stats.magazine_pages;
   stats.cold_pages =
       static_cast<size_t>(std::max<int64_t>(0, cold_count_.load(std::memory_order_relaxed)));
+  stats.charged_pages = charged_.load(std::memory_order_relaxed);
   stats.untouched_pages = untouched.end - untouched.next;
   stats.touched_pages_max = untouched.next;
   stats.max_pages = untouched.end - retired_count_.load(std::memory_order_relaxed);

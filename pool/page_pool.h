@@ -52,6 +52,7 @@
 #include <vector>
 
 #include "memory/error.h"
+#include "memory/memory_budget.h"
 #include "memory/memory_resource.h"
 #include "memory/per_thread.h"
 #include "memory/sanitizer.h"
@@ -129,6 +130,7 @@ class PagePool final : private PerThread::Owner {
   bool Owns(const void* p) const noexcept { return slab_.Owns(p); }
   const char* name() const noexcept { return slab_.name(); }
   const PageSlab& slab() const noexcept { return slab_; }
+  MemoryBudget* budget() const noexcept { return budget_; }
 
   // Stops nobody; takes a lock that only rare calls hold for long (Trim, Resize, a refusal).
   PagePoolStats Stats() const noexcept;
@@ -210,12 +212,21 @@ class PagePool final : private PerThread::Owner {
   void PushCold(const PageList& list) noexcept;
   size_t AvailablePages() const noexcept;
 
+  // Charges the budget for `count` more pages to have memory, or as many as it allows; runs
+  // reclaimers, and so must not be within anything of this pool's. False if it is refused, or no
+  // page is without memory.
+  bool Fund(size_t count) noexcept;
+  void Discharge(size_t pages) noexcept;
+  // Takes up to `count` of what is funded.
+  size_t TakeFunds(size_t count) noexcept;
+
   // Of Trim and Resize, which hold rare_mutex_; of these the first two need the lock too.
   size_t CollectFree() noexcept;
   void PutBackFree(size_t warm_kept) noexcept;
   size_t DecommitMarked() noexcept;
   void DecommitRetired() noexcept;
-  Expected<void> Shrink(size_t fewer);
+  // `retired_warm` becomes how many pages that had memory it took out of circulation.
+  Expected<void> Shrink(size_t fewer, size_t* retired_warm);
   void Grow(size_t more) noexcept;
 
   void OnThreadExit(void* magazine) noexcept override;
@@ -224,6 +235,7 @@ class PagePool final : private PerThread::Owner {
 
   PageSlab slab_;
   const bool trims_;
+  MemoryBudget* const budget_;
 
   // Free pages, their memory there. Those that came in a chain are kChained still.
   alignas(64) IndexStack<> free_;
@@ -237,6 +249,9 @@ class PagePool final : private PerThread::Owner {
   // What the three stacks hold; a moment late.
   alignas(64) std::atomic<int64_t> free_count_ = 0;
   std::atomic<int64_t> cold_count_ = 0;
+  // Pages that are charged and have no memory yet; and all that are charged.
+  std::atomic<int64_t> funded_ = 0;
+  std::atomic<size_t> charged_ = 0;
   std::atomic<uint32_t> magazine_count_ = 0;
   std::atomic<uint64_t> stops_ = 0;
 

@@ -11,6 +11,8 @@
 
 namespace granary {
 
+class MemoryBudget;
+
 // The number of a page within its pool, from 0.
 using PageIndex = uint32_t;
 inline constexpr PageIndex kNoPage = UINT32_MAX;
@@ -35,6 +37,10 @@ struct PagePoolOptions {
   // Whether each page's last allocation and free are remembered, so that a report of misuse names
   // both; 32 bytes a page.
   bool record_sites = kCheckedBuild;
+  // Charged for every page that has memory, in someone's hands or free, by PagePool; a
+  // LocalPagePool has none. Outlives the pool. A page that cannot be charged is not handed out; a
+  // free one that has its memory still is.
+  MemoryBudget* budget = nullptr;
   // For reports. A string literal, or one that outlives the pool.
   const char* name = "pages";
   // Null for the real ones; a test passes its own, which outlive the pool.
@@ -63,6 +69,8 @@ struct PagePoolStats {
   size_t cold_pages = 0;
   // Never handed out: no memory was ever there.
   size_t untouched_pages = 0;
+  // Charged to the budget: those that have memory, and a few for the next ones that will.
+  size_t charged_pages = 0;
   // The most that ever were touched; Trim and Resize do not lower it.
   size_t touched_pages_max = 0;
   // Times that threads were stopped to find the last free pages, to trim or to resize.

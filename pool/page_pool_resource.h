@@ -56,6 +56,16 @@ class BasicPagePoolResource final : public MemoryResource {
   // The size of every block.
   size_t block_bytes() const noexcept override { return pool_.page_bytes(); }
 
+  [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override {
+    if (MemoryBudget* const budget = pool_.budget(); budget != nullptr &&
+                                                     bytes <= pool_.page_bytes() &&
+                                                     budget->WouldRefuse(pool_.page_bytes())) {
+      budget->ThrowRefusal(pool_.page_bytes());
+    }
+    MemoryResource::ThrowRefusal(bytes, alignment);
+    __builtin_unreachable();
+  }
+
   Pool& pool() const noexcept { return pool_; }
 
  private:

@@ -1,0 +1,137 @@
+// A PagePool under a MemoryBudget: what has memory is charged, and nothing else.
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "memory/memory_budget.h"
+#include "pool/page_pool.h"
+#include "pool/page_pool_resource.h"
+
+namespace granary {
+namespace {
+
+constexpr size_t kPage = 4096;
+
+std::unique_ptr<PagePool> Make(MemoryBudget& budget, size_t max_pages) {
+  return std::move(*PagePool::Create({.max_pages = max_pages, .budget = &budget}));
+}
+
+TEST(PagePoolBudgetTest, TheBudgetIsTheLimit) {
+  MemoryBudget budget({.name = "engine", .hard_limit_bytes = 100 * kPage});
+  {
+    const auto pool = Make(budget, 1000);
+    EXPECT_EQ(budget.Stats().taken_bytes, 0u) << "what was never used has no memory";
+    std::vector<std::byte*> pages;
+    while (std::byte* const page = pool->Allocate()) pages.push_back(page);
+    EXPECT_EQ(pages.size(), 100u);
+    EXPECT_EQ(budget.Stats().taken_bytes, 100 * kPage);
+    const auto reserved = pool->Reserve(1);
+    ASSERT_FALSE(reserved.has_value());
+    EXPECT_NE(reserved.error().message.find("engine has 409600 of 409600 bytes"),
+              std::string::npos)
+        << reserved.error().message;
+    pool->DeallocateBatch(pages);
+    EXPECT_EQ(budget.Stats().taken_bytes, 100 * kPage) << "free pages have memory";
+    EXPECT_FALSE(budget.TryCharge(1));
+    EXPECT_EQ(pool->AllocateChain(100).size(), 100u) << "and are handed out again";
+    EXPECT_EQ(pool->Trim(40), 60 * kPage);
+    EXPECT_EQ(budget.Stats().taken_bytes, 40 * kPage);
+    EXPECT_TRUE(budget.TryCharge(30 * kPage));
+    EXPECT_EQ(pool->AllocateBatch(pages), 70u);
+    pages.resize(70);
+    pool->DeallocateBatch(pages);
+    budget.Release(30 * kPage);
+  }
+  EXPECT_EQ(budget.Stats().taken_bytes, 0u);
+}
+
+TEST(PagePoolBudgetTest, ASmallerCapReleasesWhatItTakes) {
+  MemoryBudget budget({});
+  const auto pool = Make(budget, 1000);
+  std::vector<std::byte*> pages(800);
+  ASSERT_EQ(pool->AllocateBatch(pages), 800u);
+  pool->DeallocateBatch(pages);
+  ASSERT_TRUE(pool->Resize(300).has_value());
+  EXPECT_EQ(pool->Stats().free_pages, 300u);
+  // With those that are charged for later.
+  EXPECT_GE(pool->Stats().charged_pages, 300u);
+  EXPECT_LE(pool->Stats().charged_pages, 300u + 64u);
+  (void)pool->Trim();
+  EXPECT_EQ(budget.Stats().taken_bytes, 0u);
+  ASSERT_TRUE(pool->Resize(1000).has_value());
+  pages.resize(1000);
+  EXPECT_EQ(pool->AllocateBatch(pages), 1000u);
+  EXPECT_GE(budget.Stats().taken_bytes, 1000 * kPage);
+  pool->DeallocateBatch(pages);
+}
+
+TEST(PagePoolBudgetTest, TheExceptionNamesTheBudget) {
+  MemoryBudget budget({.name = "engine", .hard_limit_bytes = kPage});
+  const auto pool = Make(budget, 10);
+  PagePoolResource resource(*pool);
+  void* const page = resource.allocate(kPage, kPage);
+  try {
+    (void)resource.allocate(kPage, kPage);
+    FAIL();
+  } catch (const BudgetExceeded& refusal) {
+    EXPECT_EQ(refusal.scope_path(), "engine");
+  }
+  resource.deallocate(page, kPage, kPage);
+}
+
+// A reclaimer that trims the pool, asked from within the pool's own allocations and by others.
+TEST(PagePoolBudgetTest, ThePoolTrimsForOthersAndForItself) {
+  class Trims final : public Reclaimer {
+   public:
+    explicit Trims(std::unique_ptr<PagePool>& pool) : pool_(pool) {}
+    size_t Reclaim(size_t, Clock::time_point) noexcept override { return pool_->Trim(); }
+
+   private:
+    std::unique_ptr<PagePool>& pool_;
+  };
+  MemoryBudget budget({.hard_limit_bytes = 300 * kPage});
+  MemoryBudget pages_budget(budget, {});
+  MemoryBudget others(budget, {});
+  std::unique_ptr<PagePool> pool = Make(pages_budget, 1000);
+  Trims trims(pool);
+  pages_budget.AddReclaimer(trims, 0, Reclaimer::Serves::kEveryone);
+  std::atomic<size_t> served = 0;
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::minstd_rand random(static_cast<uint32_t>(t + 1));
+      std::vector<std::byte*> pages;
+      for (int i = 0; i < 3000; ++i) {
+        if (t == 0) {
+          if (others.TryCharge(100 * kPage)) {
+            ++served;
+            others.Release(100 * kPage);
+          }
+        } else if (random() % 2 == 0 && pages.size() < 60) {
+          if (std::byte* const page = pool->Allocate()) {
+            page[0] = std::byte{1};
+            pages.push_back(page);
+          }
+        } else if (!pages.empty()) {
+          pool->Deallocate(pages.back());
+          pages.pop_back();
+        }
+      }
+      pool->DeallocateBatch(pages);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(served, 0u);
+  EXPECT_EQ(pool->Stats().live_pages, 0u);
+  (void)pool->Trim();
+  EXPECT_EQ(budget.Stats().taken_bytes, 0u);
+  pages_budget.RemoveReclaimer(trims);
+}
+
+}  // namespace
+}  // namespace granary
