@@ -24,7 +24,8 @@ void ForSubtree(MemoryBudget& node, auto&& children_of, const Action& action) no
 
 }  // namespace
 
-thread_local BudgetTree::Call* BudgetTree::call_ = nullptr;
+constinit thread_local BudgetTree::Call* BudgetTree::call_ = nullptr;
+constinit thread_local BudgetTree::LastRefusal BudgetTree::last_refusal_ = {};
 
 // --- The walk up --------------------------------------------------------------------------------
 
@@ -58,11 +59,15 @@ void BudgetTree::PutBack(const Request& request) noexcept {
   }
 }
 
+const MemoryBudget* BudgetTree::FindAborted(const MemoryBudget& node) noexcept {
+  const MemoryBudget* at = &node;
+  while (at != nullptr && at->aborted_ == nullptr) at = at->parent_;
+  return at;
+}
+
 const Error* BudgetTree::AbortedAt(const MemoryBudget& node) noexcept {
-  for (const MemoryBudget* at = &node; at != nullptr; at = at->parent_) {
-    if (at->aborted_ != nullptr) return at->aborted_.get();
-  }
-  return nullptr;
+  const MemoryBudget* const aborted = FindAborted(node);
+  return aborted != nullptr ? aborted->aborted_.get() : nullptr;
 }
 
 // --- Accounts -----------------------------------------------------------------------------------
@@ -119,7 +124,10 @@ BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* ac
   Lock lock(mutex_);
   ++rounds_;
   if (account != nullptr) Settle(*account);
-  if (AbortedAt(*request.node) != nullptr) return Outcome::kAborted;
+  if (const MemoryBudget* const aborted = FindAborted(*request.node)) {
+    last_refusal_ = {request.node, aborted, aborted->hard_limit_};
+    return Outcome::kAborted;
+  }
   MemoryBudget* full = FindFull(request);
   if (full != nullptr) {
     Harvest(*full);
@@ -146,6 +154,7 @@ BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* ac
     if (account != nullptr) Prepay(*account);
     AskForSoftLimits(lock, request);
   } else if (full != nullptr) {
+    last_refusal_ = {request.node, full, full->hard_limit_};
     ++full->refusals_;
     full->timeouts_ += outcome == Outcome::kTimedOut;
   }

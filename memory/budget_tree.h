@@ -57,6 +57,14 @@ class BudgetTree {
   // Fills `out` in the order of Snapshot as far as it goes; returns how many nodes there are.
   size_t Snapshot(const MemoryBudget& node, BudgetStats* out, size_t out_count) noexcept;
 
+  // Of the calling thread: who was refused last, and by which limit.
+  struct LastRefusal {
+    const MemoryBudget* node;
+    const MemoryBudget* limit;
+    size_t limit_bytes;
+  };
+  static LastRefusal& last_refusal() noexcept { return last_refusal_; }
+
   // What a message about a refusal needs. No memory is allocated under the lock, so it comes as
   // plain values.
   struct Holders {
@@ -75,7 +83,8 @@ class BudgetTree {
     size_t others_bytes = 0;
   };
   Holders HoldersAgainst(const Request& request) noexcept;
-  // The reason with which the node or one above it was aborted, or nullptr.
+  // The node that was aborted, this one or one above it, or nullptr; and its reason.
+  static const MemoryBudget* FindAborted(const MemoryBudget& node) noexcept;
   static const Error* AbortedAt(const MemoryBudget& node) noexcept;
   bool is_aborted(const MemoryBudget& node) noexcept;
 
@@ -131,7 +140,8 @@ class BudgetTree {
                            bool* others_are_busy) noexcept;
   void AskForSoftLimits(Lock& lock, const Request& request) noexcept;
 
-  static thread_local Call* call_;
+  static constinit thread_local Call* call_;
+  static constinit thread_local LastRefusal last_refusal_;
 
   std::mutex mutex_;
   boost::intrusive::list<Waiter> waiters_;

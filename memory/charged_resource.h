@@ -40,8 +40,10 @@ class BasicChargedResource final : public MemoryResource {
     if (!account_.TryCharge(charged)) [[unlikely]]
       return nullptr;
     void* const p = upstream_.TryAllocate(bytes, alignment);
-    if (p == nullptr) [[unlikely]]
+    if (p == nullptr) [[unlikely]] {
       account_.Release(charged);
+      account_.budget().ForgetRefusal();
+    }
     return p;
   }
 
@@ -73,12 +75,14 @@ class BasicChargedResource final : public MemoryResource {
   }
 
   [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override {
-    if (account_.budget().WouldRefuse(ChargeFor(bytes))) {
-      account_.budget().ThrowRefusal(ChargeFor(bytes));
-    }
+    if (account_.budget().has_refused()) account_.budget().ThrowRefusal(ChargeFor(bytes));
     upstream_.ThrowRefusal(bytes, alignment);
     __builtin_unreachable();
   }
+
+  // For memory that comes from, or goes to, another object of this class.
+  [[nodiscard]] bool TryChargeFor(size_t bytes) noexcept { return account_.TryCharge(bytes); }
+  void DischargeFor(size_t bytes) noexcept { account_.Release(bytes); }
 
   MemoryBudget& budget() const noexcept { return account_.budget(); }
   MemoryResource& upstream() const noexcept { return upstream_; }

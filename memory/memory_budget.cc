@@ -135,16 +135,17 @@ Error MemoryBudget::Refusal(size_t bytes) const {
   return error;
 }
 
-bool MemoryBudget::WouldRefuse(size_t bytes) const noexcept {
-  return is_aborted() ||
-         tree_->HoldersAgainst({const_cast<MemoryBudget*>(this), nullptr, bytes}).limit != nullptr;
+bool MemoryBudget::has_refused() const noexcept { return BudgetTree::last_refusal().node == this; }
+
+void MemoryBudget::ForgetRefusal() const noexcept {
+  if (has_refused()) BudgetTree::last_refusal() = {};
 }
 
 void MemoryBudget::ThrowRefusal(size_t bytes) const {
-  const BudgetTree::Holders holders =
-      tree_->HoldersAgainst({const_cast<MemoryBudget*>(this), nullptr, bytes});
-  const MemoryBudget* const limit = holders.limit != nullptr ? holders.limit : this;
-  throw BudgetExceeded(limit->Path(), bytes, holders.limit_bytes);
+  const BudgetTree::LastRefusal last = BudgetTree::last_refusal();
+  // The limit is at this node or above, and lives as long.
+  if (last.node == this) throw BudgetExceeded(last.limit->Path(), bytes, last.limit_bytes);
+  throw BudgetExceeded(Path(), bytes, Stats().hard_limit_bytes);
 }
 
 // --- Control ------------------------------------------------------------------------------------

@@ -176,11 +176,15 @@ class MemoryBudget : public boost::intrusive::list_base_hook<> {
   Expected<Reservation> Reserve(size_t bytes);
 
   // Why `bytes` more would be refused now, as a message that names the limit and the largest
-  // holders under it; and the same as the exception BudgetExceeded.
+  // holders under it.
   Error Refusal(size_t bytes) const;
+
+  // Whether the calling thread's last refusal by a budget was by this node, or one above it when
+  // this one was charged; and what it throws then: BudgetExceeded, which names the limit. Who
+  // charges a node and then fails for another reason forgets what was before.
+  bool has_refused() const noexcept;
+  void ForgetRefusal() const noexcept;
   [[noreturn]] void ThrowRefusal(size_t bytes) const;
-  // Whether that is so: there is no room, or the scope is aborted.
-  bool WouldRefuse(size_t bytes) const noexcept;
 
   // --- Control --------------------------------------------------------------------------------
 

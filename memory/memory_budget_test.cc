@@ -187,6 +187,10 @@ TEST(MemoryBudgetTest, ARefusalNamesTheLimitAndWhoHoldsTheMemory) {
   EXPECT_EQ(error.message,
             "process/engine/query 1 asked for 800 bytes: process/engine has 280 of 1000 bytes "
             "taken, by query 7 70, query 6 60, query 5 50, query 4 40, query 3 30, others 30");
+  EXPECT_FALSE(queries[0]->has_refused());
+  EXPECT_FALSE(queries[0]->TryCharge(800));
+  EXPECT_TRUE(queries[0]->has_refused());
+  EXPECT_FALSE(queries[1]->has_refused());
   try {
     queries[0]->ThrowRefusal(800);
     FAIL();

@@ -32,18 +32,14 @@ PagePool::~PagePool() {
 
 std::byte* PagePool::AllocateSlow(CallSite site) noexcept {
   PageIndex index;
-  const auto take_one = [&] { return TakeSome(1, &index) == 1; };
-  const auto take_by_magazine = [&](Magazine* magazine) {
-    if (magazine == nullptr) return take_one();
+  const auto take = [&](Magazine* magazine) {
+    if (magazine == nullptr) return TakeSome(1, &index) == 1;
     if (magazine->pages().empty()) Refill(*magazine);
     if (magazine->pages().empty()) return false;
     index = IndexOf(magazine->Pop());
     return true;
   };
-  do {
-    if (WithPagesInFlight(take_by_magazine)) return HandOut(index, site);
-  } while (Fund(1));
-  return WithAllStopped(take_one) ? HandOut(index, site) : nullptr;
+  return Obtain(take, [] { return size_t{1}; }) ? HandOut(index, site) : nullptr;
 }
 
 std::byte* PagePool::HandOut(PageIndex index, CallSite site) noexcept {
@@ -90,25 +86,19 @@ void PagePool::PushSlow(std::byte* page) noexcept {
 size_t PagePool::AllocateBatch(std::span<std::byte*> out, CallSite site) noexcept {
   std::array<PageIndex, Magazine::kCapacity> taken;
   size_t done = 0;
-  const auto take = [&] {
+  const auto take = [&](Magazine* magazine) {
+    // What the thread has at hand comes first.
+    while (magazine != nullptr && !magazine->pages().empty() && done < out.size()) {
+      out[done++] = HandOut(IndexOf(magazine->Pop()), site);
+    }
     while (done < out.size()) {
       const size_t count = TakeSome(std::min(out.size() - done, taken.size()), taken.data());
       if (count == 0) break;
       for (size_t i = 0; i < count; ++i) out[done++] = HandOut(taken[i], site);
     }
-    return done > 0;
+    return done == out.size();
   };
-  WithPagesInFlight([&](Magazine* magazine) {
-    // What the thread has at hand comes first.
-    while (magazine != nullptr && !magazine->pages().empty() && done < out.size()) {
-      out[done++] = HandOut(IndexOf(magazine->Pop()), site);
-    }
-    return take();
-  });
-  while (done < out.size() && Fund(out.size() - done)) {
-    WithPagesInFlight([&](Magazine*) { return take(); });
-  }
-  if (done < out.size()) WithAllStopped(take);
+  (void)Obtain(take, [&] { return out.size() - done; });
   return done;
 }
 
@@ -131,18 +121,16 @@ void PagePool::DeallocateBatch(std::span<std::byte* const> pages, CallSite site)
 
 PagePool::Chain PagePool::AllocateChain(size_t count, CallSite site) noexcept {
   Chain chain(this);
-  const auto extend = [&](auto...) { return Extend(chain, count, site); };
-  do {
-    if (WithPagesInFlight(extend)) return chain;
-  } while (Fund(count - chain.size()));
-  if (!WithAllStopped(extend)) chain.Release();
+  const bool done = Obtain([&](Magazine*) { return Extend(chain, count, site); },
+                           [&] { return count - chain.size(); });
+  if (!done) chain.Release();
   return chain;
 }
 
 Expected<PagePool::Chain> PagePool::Reserve(size_t count, CallSite site) {
   Chain chain = AllocateChain(count, site);
   if (chain.size() == count) return chain;
-  if (budget_ != nullptr && budget_->WouldRefuse(page_bytes())) {
+  if (budget_ != nullptr && budget_->has_refused()) {
     return tl::unexpected(budget_->Refusal(count * page_bytes()));
   }
   return tl::unexpected(slab_.NoFreePages(count, Stats().max_pages, "PagePool::Reserve"));
@@ -381,7 +369,20 @@ bool PagePool::WithAllStopped(const Action& action) noexcept {
   const std::lock_guard rare(rare_mutex_);
   const std::lock_guard lock(mutex_);
   StopAll();
-  return action();
+  return action(nullptr);
+}
+
+// The budget is asked in between, with nothing of the pool's held: it may ask others, who may trim
+// the pool. Then what was free may have no memory any more, and is to be charged again.
+template <class Take, class Missing>
+bool PagePool::Obtain(const Take& take, const Missing& missing) noexcept {
+  do {
+    do {
+      if (WithPagesInFlight(take)) return true;
+    } while (Fund(missing()));
+    if (WithAllStopped(take)) return true;
+  } while (Fund(missing()));
+  return false;
 }
 
 // --- Hooks --------------------------------------------------------------------------------------

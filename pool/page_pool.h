@@ -183,17 +183,22 @@ class PagePool final : private PerThread::Owner {
   // The calling thread's magazine; nullptr where it can have none.
   Magazine* MagazineOfThread() noexcept;
   Magazine* NewMagazine() noexcept;
-  // Calls `action`, which returns whether it has moved a page, and so does this, while no other
-  // thread looks for pages in flight: with the thread's magazine, entered, or under the lock with
-  // nullptr.
+  // Calls `action`, which returns whether it has got what it wanted, and so does this, while no
+  // other thread looks for pages in flight: with the thread's magazine, entered, or under the lock
+  // with nullptr.
   template <class Action>
   bool WithPagesInFlight(const Action& action) noexcept;
   void Refill(Magazine& magazine) noexcept;
   // Gives half of a full magazine away.
   void Drain(Magazine& magazine) noexcept;
-  // `action` with every magazine stopped, all their pages in the free stack, and both locks held.
+  // Calls `action` with nullptr, every magazine stopped, all their pages in the free stack, and
+  // both locks held.
   template <class Action>
   bool WithAllStopped(const Action& action) noexcept;
+  // Calls `take` in the one way and the other, and charges the budget for what is missing(), until
+  // it returns true or there are no more pages.
+  template <class Take, class Missing>
+  bool Obtain(const Take& take, const Missing& missing) noexcept;
   // Stops the magazine and moves its pages to the free stack; the lock is held, and the owner is
   // this thread or none, or has passed a fence since it was stopped.
   void Empty(Magazine& magazine) noexcept;

@@ -32,8 +32,7 @@ TEST(PagePoolBudgetTest, TheBudgetIsTheLimit) {
     EXPECT_EQ(budget.Stats().taken_bytes, 100 * kPage);
     const auto reserved = pool->Reserve(1);
     ASSERT_FALSE(reserved.has_value());
-    EXPECT_NE(reserved.error().message.find("engine has 409600 of 409600 bytes"),
-              std::string::npos)
+    EXPECT_NE(reserved.error().message.find("engine has 409600 of 409600 bytes"), std::string::npos)
         << reserved.error().message;
     pool->DeallocateBatch(pages);
     EXPECT_EQ(budget.Stats().taken_bytes, 100 * kPage) << "free pages have memory";

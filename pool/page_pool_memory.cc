@@ -181,6 +181,7 @@ size_t PagePool::TakeFunds(size_t count) noexcept {
 
 bool PagePool::Fund(size_t count) noexcept {
   if (budget_ == nullptr) return false;
+  budget_->ForgetRefusal();
   const Untouched untouched = untouched_.load(std::memory_order_relaxed);
   const int64_t cold = std::max<int64_t>(0, cold_count_.load(std::memory_order_relaxed));
   const size_t without_memory = static_cast<size_t>(cold) + (untouched.end - untouched.next);
@@ -195,6 +196,7 @@ bool PagePool::Fund(size_t count) noexcept {
     if (!budget_->TryCharge(pages * page_bytes())) continue;
     charged_.fetch_add(pages, std::memory_order_relaxed);
     funded_.fetch_add(static_cast<int64_t>(pages), std::memory_order_relaxed);
+    budget_->ForgetRefusal();
     return true;
   }
   return false;

@@ -57,9 +57,8 @@ class BasicPagePoolResource final : public MemoryResource {
   size_t block_bytes() const noexcept override { return pool_.page_bytes(); }
 
   [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override {
-    if (MemoryBudget* const budget = pool_.budget(); budget != nullptr &&
-                                                     bytes <= pool_.page_bytes() &&
-                                                     budget->WouldRefuse(pool_.page_bytes())) {
+    const MemoryBudget* const budget = pool_.budget();
+    if (budget != nullptr && bytes <= pool_.page_bytes() && budget->has_refused()) {
       budget->ThrowRefusal(pool_.page_bytes());
     }
     MemoryResource::ThrowRefusal(bytes, alignment);

@@ -1,0 +1,101 @@
+#include "integration/engine_memory.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "memory/sanitizer.h"
+
+namespace granary {
+
+namespace {
+
+// The least that leaves room for a few arenas.
+constexpr size_t kPagesMin = 64;
+
+std::unique_ptr<PagePool> OrThrow(Expected<std::unique_ptr<PagePool>> pool) {
+  if (!pool) throw std::runtime_error(pool.error().message);
+  return std::move(*pool);
+}
+
+const EngineMemoryOptions& OrThrow(const EngineMemoryOptions& options) {
+  if (const auto valid = options.Validate(); !valid) throw std::runtime_error(valid.error().message);
+  return options;
+}
+
+}  // namespace
+
+Expected<void> EngineMemoryOptions::Validate() const {
+  if (auto valid = PagePoolOptions{.page_bytes = page_bytes, .max_pages = 1}.Validate(); !valid) {
+    return valid;
+  }
+  if (limit_bytes / page_bytes < kPagesMin) {
+    return tl::unexpected(Error{.code = ErrorCode::kInvalidArgument,
+                                .message = "limit_bytes is " + std::to_string(limit_bytes) +
+                                           "; at least " + std::to_string(kPagesMin) +
+                                           " pages of " + std::to_string(page_bytes) +
+                                           " bytes are needed",
+                                .where = "EngineMemoryOptions::Validate"});
+  }
+  return {};
+}
+
+PagePoolOptions EngineMemory::PoolOptions(const EngineMemoryOptions& options) noexcept {
+  return {.page_bytes = options.page_bytes,
+          // More than the limit allows, so that it is the budget that refuses.
+          .max_pages = options.limit_bytes / options.page_bytes + kPagesMin,
+          .huge_pages = options.huge_pages,
+          .budget = &pages_budget_,
+          .name = options.name};
+}
+
+EngineMemory::EngineMemory(const EngineMemoryOptions& options)
+    : budget_({.name = OrThrow(options).name,
+               .hard_limit_bytes = options.limit_bytes,
+               .soft_limit_bytes = options.soft_limit_bytes}),
+      pages_budget_(budget_, {.name = "pages"}),
+      general_budget_(budget_, {.name = "general"}),
+      queries_budget_(budget_,
+                      {.name = "queries", .hard_limit_bytes = options.queries_limit_bytes}),
+      results_budget_(budget_, {.name = "results"}),
+      pool_(OrThrow(PagePool::Create(PoolOptions(options)))),
+      pages_(*pool_),
+      trimmer_(*pool_),
+      general_(general_budget_, budget_, pages_, SharedRoutedResource::Blocks::kAnySize) {
+  // First of all: it costs nobody anything but the system's time. Not for the pool itself, which
+  // hands its free pages out as they are.
+  pages_budget_.AddReclaimer(trimmer_, INT32_MIN);
+}
+
+Expected<std::unique_ptr<EngineMemory>> EngineMemory::Create(const EngineMemoryOptions& options) {
+  if (auto valid = options.Validate(); !valid) return tl::unexpected(std::move(valid.error()));
+  try {
+    return std::make_unique<EngineMemory>(options);
+  } catch (const std::exception& failure) {
+    return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,
+                                .message = failure.what(),
+                                .where = "EngineMemory::Create"});
+  }
+}
+
+EngineMemory::~EngineMemory() { pages_budget_.RemoveReclaimer(trimmer_); }
+
+size_t EngineMemory::Trimmer::Reclaim(size_t bytes, Clock::time_point) noexcept {
+  const size_t page_bytes = pool_.page_bytes();
+  const size_t free_pages = pool_.Stats().free_pages;
+  const size_t wanted_pages = bytes / page_bytes + 1;
+  return pool_.Trim(free_pages - std::min(free_pages, wanted_pages));
+}
+
+void EngineMemory::CountEscape(const MemoryBudget& scope, size_t bytes) noexcept {
+  escapes_.fetch_add(1, std::memory_order_relaxed);
+  escaped_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if constexpr (kCheckedBuild) {
+    std::fprintf(stderr, "granary: %zu bytes outlive '%s %llu'\n", bytes, scope.name(),
+                 static_cast<unsigned long long>(scope.number()));
+  }
+}
+
+}  // namespace granary

@@ -1,0 +1,142 @@
+// QueryScope: all memory of a query, and its end.
+//
+//   granary::QueryScope query(memory, {.id = 17, .limit_bytes = size_t{1} << 30});
+//   std::pmr::vector<Row> rows(&query.arena());
+//   granary::OperatorScope sort(query, {.name = "sort"});
+//   ...
+//   if (!query.Promote(result)) ...        // what is to outlive the query
+//
+// A scope is a node of the engine's budget, an arena, and what was registered to run at its end.
+// When it ends everything is back where it came from, in a few steps whatever it was. What is still
+// out is counted, and named in debug builds.
+//
+// Which to choose: QueryScope for a query, OperatorScope for a part of one with memory, limit or
+// spilling of its own, ResultScope for results that outlive their query.
+//
+// Costs. A scope that allocates nothing takes no memory, no lock and no call of the engine's.
+//
+// Threading. A scope and its arena belong to one thread at a time; scopes of one query may belong
+// to different threads. A scope outlives the scopes within it.
+#ifndef GRANARY_INTEGRATION_QUERY_SCOPE_H_
+#define GRANARY_INTEGRATION_QUERY_SCOPE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "arena/arena.h"
+#include "integration/engine_memory.h"
+#include "integration/routed_resource.h"
+#include "memory/memory_budget.h"
+
+namespace granary {
+
+struct ScopeOptions {
+  // A string literal, or one that outlives the scope.
+  const char* name = "query";
+  // Shown behind the name unless it is 0.
+  uint64_t id = 0;
+  size_t limit_bytes = SIZE_MAX;
+};
+
+// What all scopes have.
+class MemoryScope {
+ public:
+  MemoryScope(const MemoryScope&) = delete;
+  MemoryScope& operator=(const MemoryScope&) = delete;
+
+  Arena& arena() noexcept { return arena_; }
+  // For what is freed before the end: blocks of any size, each freed by itself.
+  MemoryResource& resource() noexcept { return resource_; }
+  MemoryBudget& budget() noexcept { return budget_; }
+  EngineMemory& engine() noexcept { return engine_; }
+
+  // Refuses all further memory to the scope and those within it. Any thread.
+  void Abort(Error reason) { budget_.Abort(std::move(reason)); }
+
+  // Makes everything that lives in this scope's arena live in that of `to`, without a copy, and
+  // charges it there. kOutOfMemory if it does not fit under the limits of `to`, and then nothing
+  // has changed.
+  Expected<void> Promote(MemoryScope& to);
+
+ protected:
+  MemoryScope(EngineMemory& engine, MemoryBudget& parent, const ScopeOptions& options) noexcept;
+  ~MemoryScope();
+
+ private:
+  EngineMemory& engine_;
+  MemoryBudget budget_;
+  // The arena's alone, so that what is charged by it is the arena's.
+  RoutedResource blocks_;
+  RoutedResource resource_;
+  Arena arena_;
+};
+
+// The memory in which a query can say that it has none.
+class EmergencyBlock {
+ public:
+  static constexpr size_t kBytes = 4096;
+
+  // An arena over the block, and no more.
+  Arena& arena() noexcept;
+
+ private:
+  alignas(16) std::array<std::byte, kBytes> bytes_;
+  alignas(Arena) std::array<std::byte, sizeof(Arena)> arena_;
+  bool is_made_ = false;
+
+ public:
+  EmergencyBlock() noexcept {}  // NOLINT(modernize-use-equals-default): the bytes stay as they are.
+  ~EmergencyBlock();
+  EmergencyBlock(const EmergencyBlock&) = delete;
+  EmergencyBlock& operator=(const EmergencyBlock&) = delete;
+};
+
+class QueryScope final : public MemoryScope {
+ public:
+  explicit QueryScope(EngineMemory& engine, const ScopeOptions& options = {}) noexcept
+      : MemoryScope(engine, engine.queries_budget(), options) {}
+
+  // For the handling of an error at the limit: it has its 4 KiB in any case.
+  Arena& emergency_arena() noexcept { return emergency_.arena(); }
+
+ private:
+  EmergencyBlock emergency_;
+};
+
+class ResultScope final : public MemoryScope {
+ public:
+  explicit ResultScope(EngineMemory& engine,
+                       const ScopeOptions& options = {.name = "result"}) noexcept
+      : MemoryScope(engine, engine.results_budget(), options) {}
+};
+
+class OperatorScope final : public MemoryScope {
+ public:
+  explicit OperatorScope(MemoryScope& within, const ScopeOptions& options = {.name = "operator"})
+      : MemoryScope(within.engine(), within.budget(), options) {}
+  ~OperatorScope() { StopSpilling(); }
+
+  // Calls `spill(bytes)` when others than this scope lack so many bytes: of this query or another,
+  // on their thread. It releases what it can, and returns how many bytes that were. The operators
+  // with most memory are asked first.
+  void SpillWith(std::function<size_t(size_t bytes)> spill);
+  // Returns when `spill` is not being called; not for `spill` itself.
+  void StopSpilling() noexcept;
+
+ private:
+  class Spiller final : public Reclaimer {
+   public:
+    size_t Reclaim(size_t bytes, Clock::time_point deadline) noexcept override;
+    std::function<size_t(size_t)> spill;
+  };
+
+  std::unique_ptr<Spiller> spiller_;
+};
+
+}  // namespace granary
+
+#endif  // GRANARY_INTEGRATION_QUERY_SCOPE_H_

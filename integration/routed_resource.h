@@ -1,0 +1,128 @@
+// RoutedResource: pages for what fills most of one, malloc for the rest; every byte charged.
+//
+// What a scope's arena stands on, and what an engine's general allocations come from. A page is
+// charged to the scope and what is above it up to `physical`, where the pool has charged its memory
+// already; what malloc gives is charged all the way up.
+#ifndef GRANARY_INTEGRATION_ROUTED_RESOURCE_H_
+#define GRANARY_INTEGRATION_ROUTED_RESOURCE_H_
+
+#include <algorithm>
+#include <cstddef>
+
+#include "memory/charged_resource.h"
+#include "memory/malloc_resource.h"
+#include "memory/memory_budget.h"
+#include "memory/memory_resource.h"
+#include "pool/page_pool_resource.h"
+
+namespace granary {
+
+// `Account` is CountingBudgetAccount for one thread at a time, SharedBudgetAccount for any.
+template <class Account>
+class BasicRoutedResource final : public MemoryResource {
+ public:
+  // Where blocks are asked for: an arena makes its own of that size, containers do not care.
+  enum class Blocks { kPages, kAnySize };
+
+  // All of these outlive it; `physical` is `budget` or above it.
+  BasicRoutedResource(MemoryBudget& budget, const MemoryBudget& physical, PagePoolResource& pages,
+                      Blocks blocks) noexcept
+      : MemoryResource(Deallocation::kFrees, MallocResource::kMaxAlignment),
+        blocks_(blocks),
+        pages_(budget, pages, &physical),
+        heap_(budget, MallocResource::Default()) {}
+
+  [[nodiscard]] void* TryAllocate(size_t bytes, size_t alignment) noexcept override {
+    return IsPage(bytes, alignment) ? pages_.TryAllocate(bytes, alignment)
+                                    : heap_.TryAllocate(bytes, alignment);
+  }
+
+  [[nodiscard]] bool TryResize(void* p, size_t old_bytes, size_t new_bytes,
+                               size_t alignment) noexcept override {
+    const bool is_page = IsPage(old_bytes, alignment);
+    if (is_page != IsPage(new_bytes, alignment)) return false;
+    return is_page ? pages_.TryResize(p, old_bytes, new_bytes, alignment)
+                   : heap_.TryResize(p, old_bytes, new_bytes, alignment);
+  }
+
+  // Of pages, as an arena on this has them, or of anything.
+  void ReleaseChain(const BlockChain& chain) noexcept override {
+    if (chain.bytes == chain.count * pages_.block_bytes()) {
+      pages_.ReleaseChain(chain);
+    } else {
+      MemoryResource::ReleaseChain(chain);
+    }
+  }
+
+  size_t block_bytes() const noexcept override {
+    return blocks_ == Blocks::kPages ? pages_.block_bytes() : 0;
+  }
+
+  // asked, used and held are all what is charged.
+  MemoryStats Stats() const noexcept override {
+    const size_t charged = pages_.Stats().asked_bytes + heap_.Stats().asked_bytes;
+    return {.asked_bytes = charged, .used_bytes = charged, .held_bytes = charged};
+  }
+
+  [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override {
+    // Whatever the size: an arena was refused a block of another one than its caller asked for.
+    if (budget().has_refused()) budget().ThrowRefusal(bytes);
+    pages_.upstream().ThrowRefusal(std::min(bytes, pages_.block_bytes()), alignment);
+    __builtin_unreachable();
+  }
+
+  MemoryBudget& budget() const noexcept { return pages_.budget(); }
+
+  // Charges here what `other` has charged, and calls `move`, during which the two are equal: memory
+  // of the one may become the other's. False, and nothing has changed, if it would not fit here or
+  // `move` returns false.
+  template <class Move>
+  [[nodiscard]] bool Adopt(BasicRoutedResource& other, const Move& move) noexcept {
+    const size_t page_bytes = other.pages_.Stats().asked_bytes;
+    const size_t heap_bytes = other.heap_.Stats().asked_bytes;
+    if (!pages_.TryChargeFor(page_bytes)) return false;
+    bool done = heap_.TryChargeFor(heap_bytes);
+    if (done) {
+      adopted_ = &other;
+      done = move();
+      adopted_ = nullptr;
+      if (!done) heap_.DischargeFor(heap_bytes);
+    }
+    if (!done) {
+      pages_.DischargeFor(page_bytes);
+      return false;
+    }
+    other.pages_.DischargeFor(page_bytes);
+    other.heap_.DischargeFor(heap_bytes);
+    return true;
+  }
+
+ private:
+  bool IsPage(size_t bytes, size_t alignment) const noexcept {
+    const size_t page_bytes = pages_.block_bytes();
+    return bytes <= page_bytes && bytes > page_bytes / 2 && alignment <= page_bytes;
+  }
+
+  void do_deallocate(void* p, size_t bytes, size_t alignment) override {
+    if (IsPage(bytes, alignment)) {
+      pages_.deallocate(p, bytes, alignment);
+    } else {
+      heap_.deallocate(p, bytes, alignment);
+    }
+  }
+  bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
+    return this == &other || (adopted_ != nullptr && adopted_ == &other);
+  }
+
+  const Blocks blocks_;
+  BasicChargedResource<Account> pages_;
+  BasicChargedResource<Account> heap_;
+  const std::pmr::memory_resource* adopted_ = nullptr;
+};
+
+using RoutedResource = BasicRoutedResource<CountingBudgetAccount>;
+using SharedRoutedResource = BasicRoutedResource<SharedBudgetAccount>;
+
+}  // namespace granary
+
+#endif  // GRANARY_INTEGRATION_ROUTED_RESOURCE_H_
