@@ -21,7 +21,8 @@ std::unique_ptr<PagePool> OrThrow(Expected<std::unique_ptr<PagePool>> pool) {
 }
 
 const EngineMemoryOptions& OrThrow(const EngineMemoryOptions& options) {
-  if (const auto valid = options.Validate(); !valid) throw std::runtime_error(valid.error().message);
+  if (const auto valid = options.Validate(); !valid)
+    throw std::runtime_error(valid.error().message);
   return options;
 }
 

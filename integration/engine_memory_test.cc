@@ -50,7 +50,9 @@ TEST(EngineMemoryTest, OneLimitHoldsForPagesAndForMalloc) {
   EXPECT_LE(engine.budget().Stats().taken_bytes, 64 * kMiB);
   memory.deallocate(large, 6 * kMiB, 64);
   for (void* const page : pages) memory.deallocate(page, 64 * kKiB, 64);
-  EXPECT_NE(memory.TryAllocate(60 * kMiB, 64), nullptr) << "and all of them for one";
+  void* const all = memory.TryAllocate(60 * kMiB, 64);
+  EXPECT_NE(all, nullptr) << "and all of them for one";
+  memory.deallocate(all, 60 * kMiB, 64);
 }
 
 TEST(EngineMemoryTest, OptionsThatMakeNoSenseAreNamed) {

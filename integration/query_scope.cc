@@ -29,9 +29,9 @@ Nothing& NothingElse() noexcept {
 MemoryScope::MemoryScope(EngineMemory& engine, MemoryBudget& parent,
                          const ScopeOptions& options) noexcept
     : engine_(engine),
-      budget_(parent, {.name = options.name,
-                       .number = options.id,
-                       .hard_limit_bytes = options.limit_bytes}),
+      budget_(
+          parent,
+          {.name = options.name, .number = options.id, .hard_limit_bytes = options.limit_bytes}),
       blocks_(budget_, engine.budget(), engine.pages(), RoutedResource::Blocks::kPages),
       resource_(budget_, engine.budget(), engine.pages(), RoutedResource::Blocks::kAnySize),
       arena_(ArenaOptions{.upstream = &blocks_, .name = options.name}) {}
@@ -55,7 +55,8 @@ Expected<void> MemoryScope::Promote(MemoryScope& to) {
 
 Arena& EmergencyBlock::arena() noexcept {
   if (!is_made_) {
-    new (arena_.data()) Arena(bytes_, ArenaOptions{.upstream = &NothingElse(), .name = "emergency"});
+    new (arena_.data())
+        Arena(bytes_, ArenaOptions{.upstream = &NothingElse(), .name = "emergency"});
     is_made_ = true;
   }
   return *std::launder(reinterpret_cast<Arena*>(arena_.data()));

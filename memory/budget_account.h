@@ -89,6 +89,9 @@ class BudgetAccount : public boost::intrusive::list_base_hook<> {
   // How much it prepays; the tree's, as is the rest.
   size_t quantum_ = kQuantumMin;
   bool is_started_ = false;
+  // In the budget's list. By the owner, and so read without the lock, as the list's links cannot
+  // be.
+  bool is_listed_ = false;
 };
 
 }  // namespace granary

@@ -90,7 +90,8 @@ void BudgetTree::Prepay(BudgetAccount& account) noexcept {
   const size_t credit = std::min(account.quantum_, room / 8) & ~(kPrepaidUnit - 1);
   if (credit == 0) return;
   Take({&account.budget_, account.below_, credit});
-  if (!account.is_linked()) account.budget_.accounts_.push_back(account);
+  if (!account.is_listed_) account.budget_.accounts_.push_back(account);
+  account.is_listed_ = true;
   if (credit == account.quantum_) {
     account.quantum_ = std::min(2 * account.quantum_, BudgetAccount::kQuantumMax);
   }

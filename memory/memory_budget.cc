@@ -21,7 +21,7 @@ std::string NameOf(const char* name, uint64_t number) {
 // --- Accounts and reservations ------------------------------------------------------------------
 
 BudgetAccount::~BudgetAccount() {
-  if (is_linked()) budget_.tree_->Close(*this);
+  if (is_listed_) budget_.tree_->Close(*this);
 }
 
 bool BudgetAccount::ChargeSlow(size_t bytes) noexcept {
