@@ -140,8 +140,10 @@ class BudgetTree {
                            bool* others_are_busy) noexcept;
   void AskForSoftLimits(Lock& lock, const Request& request) noexcept;
 
+  // NOLINTBEGIN(readability-identifier-naming): taken for local variables.
   static constinit thread_local Call* call_;
   static constinit thread_local LastRefusal last_refusal_;
+  // NOLINTEND(readability-identifier-naming)
 
   std::mutex mutex_;
   boost::intrusive::list<Waiter> waiters_;
