@@ -2,9 +2,9 @@
 // and which others can stop with a system call.
 //
 // A thread's magazine is the thread's alone, until the pool runs out and has to look into it; what
-// an account has prepaid is its owner's, until the budget comes to its limit. So
-// the owner says that it is inside with a plain store, of the cursor with its lowest bit set, and
-// then looks whether it may move: whether the cursor is above the stack's begin, or below its end.
+// an account has prepaid is its owner's, until the budget comes to its limit. So the owner says
+// that it is inside with a plain store, of the cursor with its lowest bit set, and then looks
+// whether it may move: whether the cursor is above the stack's begin, or below its end.
 // Who stops it sets both bounds so that it may not, forces every other thread's processor to have
 // its stores and loads in order (membarrier), and then waits until the owner is out. Between its
 // store and its load the owner has only a compiler barrier: either the one who stops sees it

@@ -17,7 +17,7 @@
 // of itself back; all of it without a lock. Pages that were never used are taken off the range's
 // end one after the other, so that creating a pool costs the same whatever its size. Before the
 // pool says that it is exhausted it stops all threads' magazines (OwnerGate) and takes what is in
-// them: nullptr means that every page was out at that moment.
+// them: nullptr means that every page was out at that moment, or that the budget allows no more.
 //
 // Costs. Allocate and Deallocate: at most 22 and 27 instructions, no atomic read-modify-write, no
 // touch of the page. Every 64th time a copy of 64 addresses and a few compare-and-swaps; where the
@@ -82,7 +82,8 @@ class PagePool final : private PerThread::Owner {
 
   // --- Pages ------------------------------------------------------------------------------------
 
-  // A page, with whatever it contains; nullptr exactly if the cap's number of pages are out.
+  // A page, with whatever it contains; nullptr exactly if the cap's number of pages are out, or all
+  // that the budget, if there is one, has memory for.
   [[nodiscard]] std::byte* Allocate(CallSite site = CallSite::Current()) noexcept;
 
   // Takes back a page that Allocate, AllocateBatch or Chain::Take gave.
@@ -132,7 +133,7 @@ class PagePool final : private PerThread::Owner {
   const PageSlab& slab() const noexcept { return slab_; }
   MemoryBudget* budget() const noexcept { return budget_; }
 
-  // Stops nobody; takes a lock that only rare calls hold for long (Trim, Resize, a refusal).
+  // Stops nobody; takes the lock under which Trim, Resize and a refusal stop the others.
   PagePoolStats Stats() const noexcept;
 
  private:
