@@ -1,0 +1,42 @@
+#include "integration/examples/query_engine/result.h"
+
+#include <algorithm>
+#include <new>
+#include <string_view>
+
+namespace granary::query_engine {
+
+namespace {
+
+uint64_t Mixed(uint64_t hash, uint64_t value) noexcept {
+  hash = (hash ^ value) * 0x9e3779b97f4a7c15;
+  return hash ^ (hash >> 29);
+}
+
+}  // namespace
+
+void Digest::Add(const Row& row) noexcept {
+  uint64_t hash = Mixed(1, static_cast<uint64_t>(row.key));
+  hash = Mixed(hash, static_cast<uint64_t>(row.other));
+  hash = Mixed(hash, static_cast<uint64_t>(row.amount));
+  hash = Mixed(hash, static_cast<uint64_t>(row.count));
+  hash = Mixed(hash, std::hash<std::string_view>()(row.text));
+  ++rows;
+  unordered += hash;
+  ordered = Mixed(ordered, hash);
+}
+
+Expected<void> Result::Add(std::span<const Row> rows) {
+  try {
+    for (const Row& row : rows) {
+      digest_.Add(row);
+      if (rows_.size() < kRowsKept) rows_.emplace_back(row);
+    }
+  } catch (const std::bad_alloc& refusal) {
+    return tl::unexpected(
+        Error{.code = ErrorCode::kOutOfMemory, .message = refusal.what(), .where = "Result::Add"});
+  }
+  return {};
+}
+
+}  // namespace granary::query_engine
