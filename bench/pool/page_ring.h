@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstddef>
 
-#include "bench/pool/waiting.h"
+#include "bench/waiting.h"
 
 namespace granary::bench {
 

@@ -8,11 +8,11 @@ _SRCS = [
     "page_ring.h",
     "pattern_run.h",
     "patterns.h",
-    "waiting.h",
 ]
 
 _DEPS = [
     "//bench:program",
+    "//bench:threads",
     "@benchmark",
 ]
 

@@ -1,12 +1,12 @@
 // HashJoin: for each row that comes, a row with each one of the build side that has its key.
 //
-// First all rows of the build side go through build(), then the others through the join itself. What
-// comes out has the build side's text and, as its key, what that row refers to; so lineitem joined
-// with orders is lineitem by customer. Amounts and counts stay the probing row's.
+// First all rows of the build side go through build(), then the others through the join itself.
+// What comes out has the build side's text and, as its key, what that row refers to; so lineitem
+// joined with orders is lineitem by customer. Amounts and counts stay the probing row's.
 //
 // A hash table in the operator's workspace. When it is refused memory, both sides go to a file, in
-// sixteen partitions by a hash of the key, and each pair of them is joined by itself; one that still
-// does not fit is divided again.
+// sixteen partitions by a hash of the key, and each pair of them is joined by itself; one that
+// still does not fit is divided again.
 //
 // Source: Grace hash join (M. Kitsuregawa, H. Tanaka and T. Moto-Oka, 1983).
 #ifndef GRANARY_INTEGRATION_EXAMPLES_QUERY_ENGINE_HASH_JOIN_H_

@@ -89,9 +89,8 @@ Expected<void> MakePlan(const Query& query, const Tables& tables, Plan* plan) {
 Expected<void> Scan::Run(Operator& to) const {
   Batch batch(to);
   for (const Record& record : records) {
-    const bool is_wanted = std::all_of(filters.begin(), filters.end(), [&](const Filter& filter) {
-      return Meets(record, filter);
-    });
+    const bool is_wanted = std::all_of(filters.begin(), filters.end(),
+                                       [&](const Filter& filter) { return Meets(record, filter); });
     if (!is_wanted) continue;
     if (auto done = batch.Add(record.AsRow()); !done) return done;
   }

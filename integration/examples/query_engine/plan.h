@@ -14,8 +14,8 @@
 
 namespace granary::query_engine {
 
-// Rows of a table: those whose keys are in a range, found without looking at the others, and of these
-// the ones that meet all conditions.
+// Rows of a table: those whose keys are in a range, found without looking at the others, and of
+// these the ones that meet all conditions.
 struct Scan {
   using allocator_type = std::pmr::polymorphic_allocator<>;
   struct Filter {

@@ -3,9 +3,9 @@
 //   from lineitem where shipdate < 1000 and quantity > 10 join orders where priority = 1
 //        join customer group order limit 10
 //
-// Rows of the first table, joined by their keys to those of the second, and what comes out of that to
-// those of the third; `group` adds up what has the same key, `order` puts the largest amounts first,
-// `limit` cuts off. Each `where` is about the table before it.
+// Rows of the first table, joined by their keys to those of the second, and what comes out of that
+// to those of the third; `group` adds up what has the same key, `order` puts the largest amounts
+// first, `limit` cuts off. Each `where` is about the table before it.
 #ifndef GRANARY_INTEGRATION_EXAMPLES_QUERY_ENGINE_QUERY_H_
 #define GRANARY_INTEGRATION_EXAMPLES_QUERY_ENGINE_QUERY_H_
 
@@ -31,7 +31,9 @@ struct Condition {
   explicit Condition(const allocator_type& memory) : column(memory) {}
   Condition(Condition&&) noexcept = default;
   Condition(Condition&& other, const allocator_type& memory)
-      : column(std::move(other.column), memory), comparison(other.comparison), number(other.number) {}
+      : column(std::move(other.column), memory),
+        comparison(other.comparison),
+        number(other.number) {}
 
   std::pmr::string column;
   Comparison comparison = Comparison::kEqual;
@@ -61,8 +63,8 @@ struct Query {
   std::optional<size_t> limit;
 };
 
-// Reads `text` into an empty query. kInvalidArgument with the word that was not expected. Throws what
-// the query's memory throws.
+// Reads `text` into an empty query. kInvalidArgument with the word that was not expected. Throws
+// what the query's memory throws.
 Expected<void> Parse(std::string_view text, Query* query);
 
 }  // namespace granary::query_engine

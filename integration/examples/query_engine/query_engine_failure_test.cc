@@ -20,9 +20,10 @@ thread_local size_t new_countdown = 0;
 
 void* New(size_t bytes, size_t alignment) {
   if (new_countdown != 0 && --new_countdown == 0) throw std::bad_alloc();
-  void* const p = alignment <= alignof(std::max_align_t)
-                      ? std::malloc(bytes)
-                      : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  void* const p =
+      alignment <= alignof(std::max_align_t)
+          ? std::malloc(bytes)
+          : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (p == nullptr) throw std::bad_alloc();
   return p;
 }

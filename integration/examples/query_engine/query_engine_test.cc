@@ -67,8 +67,8 @@ TEST(QueryEngineTest, AQueryThatAsksTooMuchIsRefusedWithTheReasonAndOthersGoOn) 
     while (!is_over) ExpectRight(kQueries[3], TestTables(), engine.Run({.text = kQueries[3]}));
   });
   for (int i = 0; i < 20; ++i) {
-    const Outcome outcome = engine.Run(
-        {.text = "from lineitem order limit 50000", .id = 7, .limit_bytes = 1 * kMiB});
+    const Outcome outcome =
+        engine.Run({.text = "from lineitem order limit 50000", .id = 7, .limit_bytes = 1 * kMiB});
     ASSERT_TRUE(outcome.error);
     EXPECT_EQ(outcome.error->code, ErrorCode::kOutOfMemory);
     EXPECT_NE(outcome.error->message.find("engine/queries/query 7 has"), std::string::npos)

@@ -66,11 +66,12 @@ class QueryMemory {
   QueryMemory() = default;
 };
 
-// A T in a workspace's memory, which is not destroyed where all goes at once.
+// A T in a workspace's memory, which is not destroyed where all goes at once. An empty T has no
+// memory.
 template <class T>
 class State {
  public:
-  explicit State(Workspace& workspace) : workspace_(workspace) { Make(); }
+  explicit State(Workspace& workspace) noexcept : workspace_(workspace) { Make(); }
   ~State() { Unmake(); }
 
   State(const State&) = delete;
@@ -78,9 +79,10 @@ class State {
 
   T& operator*() noexcept { return *Get(); }
   T* operator->() noexcept { return Get(); }
+  const T* operator->() const noexcept { return const_cast<State*>(this)->Get(); }
 
   // A new one in its place, with all memory given back.
-  void Clear() {
+  void Clear() noexcept {
     Unmake();
     workspace_.Clear();
     Make();
@@ -88,7 +90,7 @@ class State {
 
  private:
   T* Get() noexcept { return std::launder(reinterpret_cast<T*>(bytes_)); }
-  void Make() { new (bytes_) T(&workspace_.memory()); }
+  void Make() noexcept { new (bytes_) T(&workspace_.memory()); }
   void Unmake() noexcept {
     if (!workspace_.has_bulk_clear()) std::destroy_at(Get());
   }

@@ -16,7 +16,7 @@ Expected<void> Sort::Add(std::span<const Row> rows) {
 void Sort::Insert(const Row& row) {
   std::pmr::vector<const StoredRow*>& order = rows_->order;
   if (order.size() == order.capacity()) order.reserve(std::max<size_t>(64, 2 * order.size()));
-  order.push_back(&rows_->rows.emplace_back(row));
+  order.push_back(&rows_->rows.emplace_front(row));
 }
 
 void Sort::SortRows() {
@@ -26,7 +26,7 @@ void Sort::SortRows() {
 }
 
 Expected<void> Sort::Spill() {
-  if (rows_->rows.empty()) return {};
+  if (rows_->order.empty()) return {};
   SortRows();
   for (const StoredRow* const row : rows_->order) {
     if (auto done = file().AppendToRun(row->view()); !done) return done;
@@ -80,9 +80,7 @@ Expected<void> Sort::Merge(size_t count, const Emit& emit, const BeforeTextsGo& 
   // A heap of those that have a row.
   std::array<Head*, SpillFile::kListsMax> heap;
   size_t size = 0;
-  const auto comes_after = [](const Head* a, const Head* b) {
-    return ComesBefore(b->row, a->row);
-  };
+  const auto comes_after = [](const Head* a, const Head* b) { return ComesBefore(b->row, a->row); };
   const auto advance = [&](Head& head) -> Expected<void> {
     if (head.reader.is_at_chunk_end()) {
       if (auto done = before_texts_go(); !done) return done;

@@ -6,7 +6,7 @@
 #define GRANARY_INTEGRATION_EXAMPLES_QUERY_ENGINE_SORT_H_
 
 #include <array>
-#include <deque>
+#include <forward_list>
 #include <memory_resource>
 #include <span>
 #include <vector>
@@ -30,14 +30,14 @@ class Sort final : public SpillingOperator {
   struct Rows {
     explicit Rows(std::pmr::memory_resource* memory) : rows(memory), order(memory) {}
 
-    std::pmr::deque<StoredRow> rows;
+    std::pmr::forward_list<StoredRow> rows;
     std::pmr::vector<const StoredRow*> order;
   };
 
   void Insert(const Row& row);
   void SortRows();
   Expected<void> Spill() override;
-  size_t state_rows() const noexcept override { return rows_->rows.size(); }
+  size_t state_rows() const noexcept override { return rows_->order.size(); }
   // Calls `emit(row)` for all rows of the first `count` runs, in order, and drops these. With
   // `before_texts_go()` whenever texts of rows that were emitted are about to go.
   template <class Emit, class BeforeTextsGo>
@@ -45,7 +45,7 @@ class Sort final : public SpillingOperator {
   Expected<void> MergeToRun();
 
   Operator& next_;
-  mutable State<Rows> rows_;
+  State<Rows> rows_;
   std::array<SpilledRows, kRunsMax> runs_;
   size_t run_count_ = 0;
 };

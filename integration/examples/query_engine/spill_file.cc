@@ -78,8 +78,8 @@ class TemporaryFile final : public SpillStorage {
 
 SpillStorageFactory TemporaryFiles(const char* folder) {
   if (folder == nullptr) folder = std::getenv("TMPDIR");
-  return [where = std::string(folder != nullptr ? folder : "/tmp")]()
-             -> Expected<std::unique_ptr<SpillStorage>> {
+  return [where = std::string(
+              folder != nullptr ? folder : "/tmp")]() -> Expected<std::unique_ptr<SpillStorage>> {
     const int file = ::open(where.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (file < 0) {
       return tl::unexpected(IoError(("no temporary file in " + where).c_str(), errno));
@@ -101,10 +101,10 @@ Expected<void> SpillFile::AppendToRun(const Row& row) {
 Expected<void> SpillFile::AppendTo(Writer& writer, size_t slot, const Row& row) {
   const size_t bytes = sizeof(RowHeader) + row.text.size();
   if (bytes > kChunkBytes - sizeof(ChunkHeader)) {
-    return tl::unexpected(
-        Error{.code = ErrorCode::kUnsupported,
-              .message = "a text of " + std::to_string(row.text.size()) + " bytes is too long to spill",
-              .where = "SpillFile"});
+    return tl::unexpected(Error{
+        .code = ErrorCode::kUnsupported,
+        .message = "a text of " + std::to_string(row.text.size()) + " bytes is too long to spill",
+        .where = "SpillFile"});
   }
   if (writer.used_bytes == 0) writer.used_bytes = sizeof(ChunkHeader);
   if (bytes > kChunkBytes - writer.used_bytes) {

@@ -26,7 +26,8 @@ Expected<void> SpillingOperator::StopSharing() {
   return {};
 }
 
-// Buffers are taken before memory is short, and before anybody is told that this operator can spill.
+// Buffers are taken before memory is short, and before anybody is told that this operator can
+// spill.
 Expected<void> SpillingOperator::BeginBatch() {
   if (!is_shared_ && state_rows() >= kRowsToSpillMin && TakeBuffer()) {
     is_shared_ = true;

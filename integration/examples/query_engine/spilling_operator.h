@@ -42,8 +42,8 @@ class SpillingOperator : public Operator {
   SpillingOperator(QueryContext& context, const char* name);
   ~SpillingOperator() override;
 
-  // Calls `insert(row)` for each row. Where that throws std::bad_alloc, and has changed nothing, the
-  // state is spilled and `insert` called once more.
+  // Calls `insert(row)` for each row. Where that throws std::bad_alloc, and has changed nothing,
+  // the state is spilled and `insert` called once more.
   template <class Insert>
   Expected<void> InsertAll(std::span<const Row> rows, const Insert& insert) {
     const std::lock_guard lock(busy_);

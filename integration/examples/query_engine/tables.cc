@@ -13,8 +13,8 @@ constexpr int64_t kNations = 25;
 constexpr size_t kTextBytes = size_t{1} << 18;
 constexpr size_t kNameBytes = sizeof("Customer#000000000") - 1;
 
-// A number that looks random, of `n` in the stream `stream`. Source: the finaliser of SplitMix64 (G.
-// L. Steele, D. Lea and C. H. Flood, 2014).
+// A number that looks random, of `n` in the stream `stream`. Source: the finaliser of SplitMix64
+// (G. L. Steele, D. Lea and C. H. Flood, 2014).
 uint64_t Mixed(uint64_t stream, uint64_t n) noexcept {
   uint64_t z = (stream << 56) + n * 0x9e3779b97f4a7c15;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
@@ -28,8 +28,9 @@ int64_t Between(uint64_t stream, uint64_t n, int64_t first, int64_t last) noexce
 
 void FillWithWords(std::span<char> text) noexcept {
   constexpr std::array<std::string_view, 16> kWords = {
-      "carefully ", "final ",  "deposits ", "sleep ",   "furiously ", "above ", "the ", "pending ",
-      "requests ",  "ironic ", "packages ", "quickly ", "regular ",   "among ", "bold ", "accounts "};
+      "carefully ", "final ",   "deposits ", "sleep ",   "furiously ", "above ",
+      "the ",       "pending ", "requests ", "ironic ",  "packages ",  "quickly ",
+      "regular ",   "among ",   "bold ",     "accounts "};
   size_t at = 0;
   for (uint64_t n = 0; at < text.size(); ++n) {
     const std::string_view word = kWords[Mixed(7, n) % kWords.size()];
@@ -82,16 +83,17 @@ Tables::Tables(double scale, std::pmr::memory_resource& memory)
       const int64_t quantity = Between(14, m, 1, 50);
       const int64_t price = quantity * Between(15, m, 90'000, 200'000);
       total += price;
-      lineitem_.push_back({{key, Between(16, m, 1, 200'000), price,
-                            date + Between(17, m, 1, 121), quantity},
-                           comment(20, m, 10, 43)});
+      lineitem_.push_back(
+          {{key, Between(16, m, 1, 200'000), price, date + Between(17, m, 1, 121), quantity},
+           comment(20, m, 10, 43)});
     }
     orders_.push_back({{key, customer, total, date, Between(18, n, 1, 5)}, comment(22, n, 19, 78)});
   }
 
-  tables_ = {Table{"customer", {"custkey", "nationkey", "balance", "since", "segment"}, customer_},
-             Table{"orders", {"orderkey", "custkey", "total", "orderdate", "priority"}, orders_},
-             Table{"lineitem", {"orderkey", "partkey", "price", "shipdate", "quantity"}, lineitem_}};
+  tables_ = {
+      Table{"customer", {"custkey", "nationkey", "balance", "since", "segment"}, customer_},
+      Table{"orders", {"orderkey", "custkey", "total", "orderdate", "priority"}, orders_},
+      Table{"lineitem", {"orderkey", "partkey", "price", "shipdate", "quantity"}, lineitem_}};
 }
 
 const Table* Tables::Find(std::string_view name) const noexcept {

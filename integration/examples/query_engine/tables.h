@@ -26,8 +26,8 @@ struct Record {
   std::string_view text;
 
   Row AsRow() const noexcept {
-    return {.key = columns[kKey], .other = columns[kOther], .amount = columns[kAmount],
-            .text = text};
+    return {
+        .key = columns[kKey], .other = columns[kOther], .amount = columns[kAmount], .text = text};
   }
 };
 

@@ -28,9 +28,9 @@ std::vector<Row> RowsOf(const Source& source, const Tables& tables) {
   const Table& table = *tables.Find(source.table);
   std::vector<Row> rows;
   for (const Record& record : table.records) {
-    const bool is_wanted = std::all_of(
-        source.conditions.begin(), source.conditions.end(),
-        [&](const Condition& condition) { return Meets(table, record, condition); });
+    const bool is_wanted =
+        std::all_of(source.conditions.begin(), source.conditions.end(),
+                    [&](const Condition& condition) { return Meets(table, record, condition); });
     if (is_wanted) rows.push_back(record.AsRow());
   }
   return rows;
@@ -49,8 +49,7 @@ NaiveResult RunNaively(const std::string& text, const Tables& tables) {
     for (const Row& row : rows) {
       const auto [begin, end] = built.equal_range(row.key);
       for (auto other = begin; other != end; ++other) {
-        joined.push_back(
-            {other->second.other, row.key, row.amount, row.count, other->second.text});
+        joined.push_back({other->second.other, row.key, row.amount, row.count, other->second.text});
       }
     }
     rows = std::move(joined);

@@ -1,7 +1,7 @@
 // How threads wait for each other: awake for a moment, then they let others run, as there may be
 // more threads than processors.
-#ifndef GRANARY_BENCH_POOL_WAITING_H_
-#define GRANARY_BENCH_POOL_WAITING_H_
+#ifndef GRANARY_BENCH_WAITING_H_
+#define GRANARY_BENCH_WAITING_H_
 
 #include <sched.h>
 
@@ -27,4 +27,4 @@ class Waiting {
 
 }  // namespace granary::bench
 
-#endif  // GRANARY_BENCH_POOL_WAITING_H_
+#endif  // GRANARY_BENCH_WAITING_H_
