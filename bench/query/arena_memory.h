@@ -48,7 +48,13 @@ class UncountedResource final : public MemoryResource {
   [[nodiscard]] void* TryAllocate(size_t bytes, size_t alignment) noexcept override {
     return Route(bytes).TryAllocate(bytes, alignment);
   }
-  void ReleaseChain(const BlockChain& chain) noexcept override { pages_.ReleaseChain(chain); }
+  void ReleaseChain(const BlockChain& chain) noexcept override {
+    if (chain.bytes == chain.count * pages_.block_bytes()) {
+      pages_.ReleaseChain(chain);
+    } else {
+      MemoryResource::ReleaseChain(chain);
+    }
+  }
   MemoryStats Stats() const noexcept override { return pages_.Stats(); }
   size_t block_bytes() const noexcept override { return pages_.block_bytes(); }
 

@@ -1,18 +1,18 @@
 // A program of the query suite: the example's queries on the memory that it is built with.
 //
 //   query/CASE/threads:N       each thread runs the query again and again, in memory of its own
-//   query/empty                a query's memory, made and ended without a query
-//   query/resident_CASE        by how much the query makes the process's resident memory grow at most
+//   query/resident_CASE        by how much the query makes the process's resident memory grow at
+//   most
 #include <benchmark/benchmark.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "bench/program.h"
 #include "bench/query/heap_memory.h"
@@ -49,16 +49,6 @@ void RunOnThreads(benchmark::State& state, const QueryCase& query, size_t thread
   state.SetItemsProcessed(static_cast<int64_t>(queries * thread_count));
 }
 
-template <class Memory>
-void RunEmpty(benchmark::State& state) {
-  const auto engine = std::make_unique<typename Memory::Engine>();
-  for (auto iteration : state) {
-    Memory memory(*engine);
-    benchmark::DoNotOptimize(&memory);
-  }
-  state.SetItemsProcessed(static_cast<int64_t>(state.iterations()));
-}
-
 // A line of /proc/self/status, in bytes.
 size_t StatusBytes(const std::string& key) {
   std::ifstream lines("/proc/self/status");
@@ -68,40 +58,27 @@ size_t StatusBytes(const std::string& key) {
   Die("/proc/self/status has no line " + key);
 }
 
-// In a child of its own, so that nothing is left of those before.
-template <class Memory>
-size_t ResidentGrowth(const QueryCase& query) {
-  (void)QueryTables();
-  int ends[2];
-  if (::pipe(ends) != 0) Die("no pipe");
-  const pid_t child = ::fork();
-  if (child < 0) Die("no child");
-  if (child == 0) {
-    const auto engine = std::make_unique<typename Memory::Engine>();
-    const size_t before = StatusBytes("VmRSS");
-    RunQuery<Memory>(*engine, query.text);
-    const size_t growth = StatusBytes("VmHWM") - before;
-    const bool is_written = ::write(ends[1], &growth, sizeof growth) == sizeof growth;
-    ::_exit(is_written ? 0 : 1);
-  }
-  size_t growth = 0;
-  const bool is_read = ::read(ends[0], &growth, sizeof growth) == sizeof growth;
-  ::close(ends[0]);
-  ::close(ends[1]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (!is_read || status != 0) Die(std::string("the query failed in its child: ") + query.text);
-  return growth;
-}
+// What the child that MeasureResident starts does.
+constexpr const char* kResidentFlag = "--measure_resident=";
 
 template <class Memory>
-void RegisterResident(const QueryCase& query) {
-  const std::string name = NameOf<Memory>(std::string("resident_") + query.name);
-  benchmark::RegisterBenchmark(name.c_str(), [&query](benchmark::State& state) {
-    size_t growth = 0;
-    for (auto iteration : state) growth = ResidentGrowth<Memory>(query);
-    state.counters["resident_bytes"] = static_cast<double>(growth);
-  })->Iterations(1);
+void PrintResidentGrowth(const QueryCase& query) {
+  (void)QueryTables();
+  const auto engine = std::make_unique<typename Memory::Engine>();
+  const size_t before = StatusBytes("VmRSS");
+  RunQuery<Memory>(*engine, query.text);
+  std::printf("%zu\n", StatusBytes("VmHWM") - before);
+}
+
+// In a process of its own, so that nothing is there of queries before.
+size_t MeasureResident(const std::string& name) {
+  const std::string command =
+      "'" + std::filesystem::read_symlink("/proc/self/exe").string() + "' " + kResidentFlag + name;
+  FILE* const child = ::popen(command.c_str(), "r");
+  size_t growth = 0;
+  const bool is_read = child != nullptr && std::fscanf(child, "%zu", &growth) == 1;
+  if (child == nullptr || ::pclose(child) != 0 || !is_read) Die(command + " failed");
+  return growth;
 }
 
 template <class Memory>
@@ -114,21 +91,49 @@ void RegisterFor() {
         RunOnThreads<Memory>(state, query, threads);
       })->UseManualTime();
     }
-    if (query.is_large) RegisterResident<Memory>(query);
+    if (!query.is_large) continue;
+    const std::string name = NameOf<Memory>(std::string("resident_") + query.name);
+    benchmark::RegisterBenchmark(name.c_str(), [name](benchmark::State& state) {
+      size_t growth = 0;
+      for (auto iteration : state) growth = MeasureResident(name);
+      state.counters["resident_bytes"] = static_cast<double>(growth);
+    })->Iterations(1);
   }
+}
+
+// Calls `visit.operator()<Memory>()` for all that this program measures.
+template <class Visitor>
+void ForEachMemory(const Visitor& visit) {
+  visit.template operator()<HeapMemory>();
+#ifndef GRANARY_BENCH_MALLOC_ONLY
+  visit.template operator()<GranaryMemory>();
+  visit.template operator()<UncountedMemory>();
+  visit.template operator()<MonotonicMemory>();
+#endif
+}
+
+int MainOfChild(const std::string& name) {
+  bool is_found = false;
+  ForEachMemory([&]<class Memory>() {
+    for (const QueryCase& query : kQueryCases) {
+      if (name != NameOf<Memory>(std::string("resident_") + query.name)) continue;
+      PrintResidentGrowth<Memory>(query);
+      is_found = true;
+    }
+  });
+  return is_found ? 0 : 1;
 }
 
 int Main(int argc, char** argv) {
   SettleGlibcMalloc();
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first.starts_with(kResidentFlag)) {
+    return MainOfChild(std::string(first.substr(std::string_view(kResidentFlag).size())));
+  }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   AddProgramContext();
-  RegisterFor<HeapMemory>();
-#ifndef GRANARY_BENCH_MALLOC_ONLY
-  RegisterFor<GranaryMemory>();
-  RegisterFor<UncountedMemory>();
-  RegisterFor<MonotonicMemory>();
-#endif
+  ForEachMemory([]<class Memory>() { RegisterFor<Memory>(); });
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

@@ -5,7 +5,7 @@ load("//bazel:sanitized.bzl", "NOT_SANITIZED")
 _DEPS = [
     "//bench:program",
     "//bench:threads",
-    "//integration/examples/query_engine",
+    "//integration/examples/query_engine:engine",
     "@benchmark",
 ]
 

@@ -26,8 +26,10 @@ struct QueryCase {
 // `small` is the parsing, the plan, and a hundred rows.
 inline constexpr QueryCase kQueryCases[] = {
     {"small", "from customer where custkey > 500 and custkey < 601 order", 200, false},
-    {"small_join", "from lineitem where orderkey > 500 and orderkey < 526 join orders where orderkey > 500 "
-                   "and orderkey < 526 group order limit 10", 200, false},
+    {"small_join",
+     "from lineitem where orderkey > 500 and orderkey < 526 join orders where orderkey > 500 "
+     "and orderkey < 526 group order limit 10",
+     200, false},
     {"aggregation", "from lineitem group", 1, true},
     {"join", "from lineitem join orders", 1, true},
     {"sort", "from lineitem order", 1, true},

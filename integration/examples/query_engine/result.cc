@@ -1,6 +1,6 @@
 #include "integration/examples/query_engine/result.h"
 
-#include <algorithm>
+#include <cstring>
 #include <new>
 #include <string_view>
 
@@ -13,6 +13,19 @@ uint64_t Mixed(uint64_t hash, uint64_t value) noexcept {
   return hash ^ (hash >> 29);
 }
 
+uint64_t HashOf(std::string_view text) noexcept {
+  uint64_t hash = text.size();
+  while (text.size() > sizeof hash) {
+    uint64_t word;
+    std::memcpy(&word, text.data(), sizeof word);
+    hash = Mixed(hash, word);
+    text.remove_prefix(sizeof word);
+  }
+  uint64_t rest = 0;
+  text.copy(reinterpret_cast<char*>(&rest), sizeof rest);
+  return Mixed(hash, rest);
+}
+
 }  // namespace
 
 void Digest::Add(const Row& row) noexcept {
@@ -20,7 +33,7 @@ void Digest::Add(const Row& row) noexcept {
   hash = Mixed(hash, static_cast<uint64_t>(row.other));
   hash = Mixed(hash, static_cast<uint64_t>(row.amount));
   hash = Mixed(hash, static_cast<uint64_t>(row.count));
-  hash = Mixed(hash, std::hash<std::string_view>()(row.text));
+  hash = Mixed(hash, HashOf(row.text));
   ++rows;
   unordered += hash;
   ordered = Mixed(ordered, hash);

@@ -14,22 +14,22 @@ Expected<void> Sort::Add(std::span<const Row> rows) {
 }
 
 void Sort::Insert(const Row& row) {
-  std::pmr::vector<const StoredRow*>& order = rows_->order;
+  std::pmr::vector<Entry>& order = rows_->order;
   if (order.size() == order.capacity()) order.reserve(std::max<size_t>(64, 2 * order.size()));
-  order.push_back(&rows_->rows.emplace_front(row));
+  order.push_back({row.amount, &rows_->rows.emplace_front(row)});
 }
 
 void Sort::SortRows() {
-  std::sort(rows_->order.begin(), rows_->order.end(), [](const StoredRow* a, const StoredRow* b) {
-    return ComesBefore(a->view(), b->view());
+  std::sort(rows_->order.begin(), rows_->order.end(), [](const Entry& a, const Entry& b) {
+    return a.amount != b.amount ? a.amount > b.amount : ComesBefore(a.row->view(), b.row->view());
   });
 }
 
 Expected<void> Sort::Spill() {
   if (rows_->order.empty()) return {};
   SortRows();
-  for (const StoredRow* const row : rows_->order) {
-    if (auto done = file().AppendToRun(row->view()); !done) return done;
+  for (const Entry& entry : rows_->order) {
+    if (auto done = file().AppendToRun(entry.row->view()); !done) return done;
   }
   rows_.Clear();
   const auto run = file().EndRun();
@@ -43,8 +43,8 @@ Expected<void> Sort::Finish() {
   Batch batch(next_);
   if (run_count_ == 0) {
     SortRows();
-    for (const StoredRow* const row : rows_->order) {
-      if (auto done = batch.Add(row->view()); !done) return done;
+    for (const Entry& entry : rows_->order) {
+      if (auto done = batch.Add(entry.row->view()); !done) return done;
     }
   } else {
     if (auto done = Spill(); !done) return done;

@@ -6,6 +6,8 @@
 #define GRANARY_INTEGRATION_EXAMPLES_QUERY_ENGINE_SORT_H_
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <forward_list>
 #include <memory_resource>
 #include <span>
@@ -27,11 +29,16 @@ class Sort final : public SpillingOperator {
  private:
   static constexpr size_t kRunsMax = 64;
 
+  // Most comparisons need no more than the amount.
+  struct Entry {
+    int64_t amount;
+    const StoredRow* row;
+  };
   struct Rows {
     explicit Rows(std::pmr::memory_resource* memory) : rows(memory), order(memory) {}
 
     std::pmr::forward_list<StoredRow> rows;
-    std::pmr::vector<const StoredRow*> order;
+    std::pmr::vector<Entry> order;
   };
 
   void Insert(const Row& row);
