@@ -120,6 +120,14 @@ void BudgetTree::Harvest(MemoryBudget& node) noexcept {
 
 // --- Charging -----------------------------------------------------------------------------------
 
+MemoryBudget* BudgetTree::FindFullHarvested(const Request& request) noexcept {
+  MemoryBudget* const full = FindFull(request);
+  if (full == nullptr) return nullptr;
+  Harvest(*full);
+  ServeWaiters();
+  return FindFull(request);
+}
+
 BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* account,
                                        const Clock::time_point* deadline) noexcept {
   Lock lock(mutex_);
@@ -129,12 +137,7 @@ BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* ac
     last_refusal_ = {request.node, aborted, aborted->hard_limit_};
     return Outcome::kAborted;
   }
-  MemoryBudget* full = FindFull(request);
-  if (full != nullptr) {
-    Harvest(*full);
-    ServeWaiters();
-    full = FindFull(request);
-  }
+  MemoryBudget* const full = FindFullHarvested(request);
   Outcome outcome = Outcome::kCharged;
   if (full == nullptr) {
     Take(request);
@@ -160,6 +163,19 @@ BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* ac
     full->timeouts_ += outcome == Outcome::kTimedOut;
   }
   return outcome;
+}
+
+bool BudgetTree::ChargeFree(const Request& request) noexcept {
+  Lock lock(mutex_);
+  ++rounds_;
+  if (FindAborted(*request.node) != nullptr || FindFullHarvested(request) != nullptr) return false;
+  for (const MemoryBudget* node = request.node; node != request.below; node = node->parent_) {
+    if (node->taken_ + request.bytes > node->soft_next_) return false;
+  }
+  Take(request);
+  // There is nobody to ask; what is below a soft limit again is remembered.
+  AskForSoftLimits(lock, request);
+  return true;
 }
 
 void BudgetTree::Release(const Request& request, BudgetAccount* account) noexcept {

@@ -42,6 +42,8 @@ class BudgetTree {
   // `account`, if any, is stopped before, and prepays if there is room.
   Outcome Charge(const Request& request, BudgetAccount* account,
                  const Clock::time_point* deadline) noexcept;
+  // The same as far as it asks nobody; refuses without a trace.
+  bool ChargeFree(const Request& request) noexcept;
   void Release(const Request& request, BudgetAccount* account) noexcept;
 
   void Close(BudgetAccount& account) noexcept;
@@ -116,6 +118,8 @@ class BudgetTree {
   // All with the lock.
   // The lowest node in whose limit the request does not fit, or nullptr.
   static MemoryBudget* FindFull(const Request& request) noexcept;
+  // The same, after taking back what accounts in its way have prepaid.
+  MemoryBudget* FindFullHarvested(const Request& request) noexcept;
   void Take(const Request& request) noexcept;
   void PutBack(const Request& request) noexcept;
   // Takes the request's credit back.

@@ -77,6 +77,10 @@ bool MemoryBudget::TryCharge(size_t bytes) noexcept {
   return tree_->Charge({this, nullptr, bytes}, nullptr, nullptr) == BudgetTree::Outcome::kCharged;
 }
 
+bool MemoryBudget::TryChargeFree(size_t bytes) noexcept {
+  return tree_->ChargeFree({this, nullptr, bytes});
+}
+
 Expected<void> MemoryBudget::Charge(size_t bytes, Clock::time_point deadline) {
   const BudgetTree::Outcome outcome = tree_->Charge({this, nullptr, bytes}, nullptr, &deadline);
   if (outcome == BudgetTree::Outcome::kCharged) return {};

@@ -165,7 +165,11 @@ class MemoryBudget : public boost::intrusive::list_base_hook<> {
   // True if `bytes` are charged here and above. May run reclaimers.
   [[nodiscard]] bool TryCharge(size_t bytes) noexcept;
 
-  // The same, and waits for others to release memory, until `deadline`. kOutOfMemory with the
+  // The same of what is free, or prepaid and not used: false where a reclaimer would have to be
+  // asked, for a soft limit too. That counts as no refusal; for who may find memory elsewhere.
+  [[nodiscard]] bool TryChargeFree(size_t bytes) noexcept;
+
+  // As TryCharge, and waits for others to release memory, until `deadline`. kOutOfMemory with the
   // limit that was met and who holds the memory; kAborted.
   Expected<void> Charge(size_t bytes, Clock::time_point deadline);
 

@@ -257,6 +257,35 @@ TEST(MemoryBudgetTest, ASoftLimitAsksAndDoesNotRefuse) {
   caches.RemoveReclaimer(cache);
 }
 
+TEST(MemoryBudgetTest, AChargeOfWhatIsFreeAsksNobody) {
+  MemoryBudget root({.hard_limit_bytes = 10 * kMiB, .soft_limit_bytes = 8 * kMiB});
+  MemoryBudget caches(root, {});
+  MemoryBudget query(root, {});
+  Cache cache(caches);
+  caches.AddReclaimer(cache);
+  cache.Fill(4 * kMiB);
+  {
+    BudgetAccount account(query);
+    while (root.Stats().taken_bytes < 7 * kMiB) ASSERT_TRUE(account.TryCharge(1000));
+    const BudgetStats before = root.Stats();
+    ASSERT_GT(before.prepaid_bytes, 0u);
+    EXPECT_FALSE(query.TryChargeFree(8 * kMiB - before.taken_bytes + 1)) << "above the soft limit";
+    EXPECT_TRUE(query.TryChargeFree(8 * kMiB - before.taken_bytes));
+    EXPECT_FALSE(query.TryChargeFree(3 * kMiB)) << "above the hard one";
+    EXPECT_EQ(root.Stats().prepaid_bytes, 0u) << "what was prepaid is free";
+    EXPECT_TRUE(query.TryChargeFree(before.prepaid_bytes));
+    EXPECT_EQ(root.Stats().taken_bytes, 8 * kMiB);
+    EXPECT_EQ(root.Stats().refusals, 0u);
+    EXPECT_FALSE(query.has_refused());
+    EXPECT_EQ(cache.calls, 0);
+  }
+  EXPECT_TRUE(query.TryCharge(3 * kMiB));
+  EXPECT_GT(cache.calls, 0) << "the other one does";
+  query.Abort({.code = ErrorCode::kAborted, .message = "cancelled"});
+  EXPECT_FALSE(query.TryChargeFree(1));
+  caches.RemoveReclaimer(cache);
+}
+
 TEST(MemoryBudgetTest, AnAbortedScopeIsRefusedAndTheOthersGoOn) {
   MemoryBudget root({.name = "process"});
   MemoryBudget query(root, {.name = "query", .number = 3});

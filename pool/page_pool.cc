@@ -373,15 +373,16 @@ bool PagePool::WithAllStopped(const Action& action) noexcept {
 }
 
 // The budget is asked in between, with nothing of the pool's held: it may ask others, who may trim
-// the pool. Then what was free may have no memory any more, and is to be charged again.
+// the pool. Then what was free may have no memory any more, and is to be charged again. To stop the
+// threads takes microseconds; what a reclaimer does, to spill for one, may take milliseconds.
 template <class Take, class Missing>
 bool PagePool::Obtain(const Take& take, const Missing& missing) noexcept {
   do {
     do {
       if (WithPagesInFlight(take)) return true;
-    } while (Fund(missing()));
+    } while (Fund(missing(), Reclaimers::kSpare));
     if (WithAllStopped(take)) return true;
-  } while (Fund(missing()));
+  } while (Fund(missing(), Reclaimers::kAsk));
   return false;
 }
 

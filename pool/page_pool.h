@@ -197,7 +197,8 @@ class PagePool final : private PerThread::Owner {
   template <class Action>
   bool WithAllStopped(const Action& action) noexcept;
   // Calls `take` in the one way and the other, and charges the budget for what is missing(), until
-  // it returns true or there are no more pages.
+  // it returns true or there are no more pages. What others hold is asked for last: first comes
+  // what is free in the budget, then the pages in other threads' magazines.
   template <class Take, class Missing>
   bool Obtain(const Take& take, const Missing& missing) noexcept;
   // Stops the magazine and moves its pages to the free stack; the lock is held, and the owner is
@@ -218,10 +219,11 @@ class PagePool final : private PerThread::Owner {
   void PushCold(const PageList& list) noexcept;
   size_t AvailablePages() const noexcept;
 
-  // Charges the budget for `count` more pages to have memory, or as many as it allows; runs
-  // reclaimers, and so must not be within anything of this pool's. False if it is refused, or no
-  // page is without memory.
-  bool Fund(size_t count) noexcept;
+  // Charges the budget for `count` more pages to have memory, or as many as it allows, and a few
+  // for the next ones. kAsk runs reclaimers, and so must not be within anything of this pool's.
+  // False if it is refused, or no page is without memory.
+  enum class Reclaimers { kSpare, kAsk };
+  bool Fund(size_t count, Reclaimers reclaimers) noexcept;
   void Discharge(size_t pages) noexcept;
   // Takes up to `count` of what is funded.
   size_t TakeFunds(size_t count) noexcept;

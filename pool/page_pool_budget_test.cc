@@ -1,6 +1,7 @@
 // A PagePool under a MemoryBudget: what has memory is charged, and nothing else.
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <memory>
 #include <random>
 #include <string>
@@ -81,6 +82,91 @@ TEST(PagePoolBudgetTest, TheExceptionNamesTheBudget) {
     EXPECT_EQ(refusal.scope_path(), "engine");
   }
   resource.deallocate(page, kPage, kPage);
+}
+
+// Whoever has memory that costs something to release is asked only when no page is free, in other
+// threads' magazines neither.
+TEST(PagePoolBudgetTest, FreePagesOfOtherThreadsComeBeforeReclaimers) {
+  constexpr size_t kCached = 10;
+  class Cache final : public Reclaimer {
+   public:
+    explicit Cache(MemoryBudget& budget) : budget_(budget) {
+      EXPECT_TRUE(budget_.TryCharge(kCached * kPage));
+      budget_.AddReclaimer(*this);
+    }
+    ~Cache() override { budget_.RemoveReclaimer(*this); }
+    size_t Reclaim(size_t, Clock::time_point) noexcept override {
+      const size_t released = ++calls == 1 ? kCached * kPage : 0;
+      if (released != 0) budget_.Release(released);
+      return released;
+    }
+    size_t calls = 0;
+
+   private:
+    MemoryBudget& budget_;
+  };
+  MemoryBudget budget({.hard_limit_bytes = 100 * kPage});
+  MemoryBudget pages_budget(budget, {});
+  MemoryBudget cache_budget(budget, {});
+  Cache cache(cache_budget);
+  const auto pool = std::move(
+      *PagePool::Create({.max_pages = 1000, .record_sites = false, .budget = &pages_budget}));
+  std::vector<std::byte*> theirs;
+  std::barrier steps(2);
+  std::thread other([&] {
+    for (size_t i = 0; i < 90; ++i) theirs.push_back(pool->Allocate());
+    for (size_t i = 0; i < 30; ++i) {
+      pool->Deallocate(theirs.back());
+      theirs.pop_back();
+    }
+    steps.arrive_and_wait();
+    steps.arrive_and_wait();
+  });
+  steps.arrive_and_wait();
+  EXPECT_EQ(std::count(theirs.begin(), theirs.end(), nullptr), 0);
+  EXPECT_EQ(pool->Stats().magazine_pages, 30u);
+  std::vector<std::byte*> mine(20);
+  EXPECT_EQ(pool->AllocateBatch(mine), 20u);
+  mine.push_back(pool->Allocate());
+  EXPECT_NE(mine.back(), nullptr);
+  {
+    const auto chain = pool->AllocateChain(9);
+    EXPECT_EQ(chain.size(), 9u);
+    EXPECT_EQ(cache.calls, 0u);
+    EXPECT_EQ(pages_budget.Stats().refusals + budget.Stats().refusals, 0u);
+    mine.push_back(pool->Allocate());
+    EXPECT_NE(mine.back(), nullptr) << "what the cache had";
+    EXPECT_EQ(cache.calls, 1u);
+  }
+  steps.arrive_and_wait();
+  other.join();
+  pool->DeallocateBatch(mine);
+  pool->DeallocateBatch(theirs);
+}
+
+// Above a soft limit reclaimers are asked for pages as for everything else.
+TEST(PagePoolBudgetTest, PagesAboveASoftLimitAskForMemory) {
+  class Counts final : public Reclaimer {
+   public:
+    size_t Reclaim(size_t, Clock::time_point) noexcept override { return ++calls, 0; }
+    size_t calls = 0;
+  };
+  MemoryBudget budget({.soft_limit_bytes = 200 * kPage});
+  MemoryBudget pages_budget(budget, {});
+  MemoryBudget cache_budget(budget, {});
+  Counts counts;
+  cache_budget.AddReclaimer(counts);
+  ASSERT_TRUE(cache_budget.TryCharge(1));
+  const auto pool = Make(pages_budget, 1000);
+  std::vector<std::byte*> pages(100);
+  EXPECT_EQ(pool->AllocateBatch(pages), 100u);
+  EXPECT_EQ(counts.calls, 0u);
+  std::vector<std::byte*> more(200);
+  EXPECT_EQ(pool->AllocateBatch(more), 200u);
+  EXPECT_GT(counts.calls, 0u);
+  pool->DeallocateBatch(pages);
+  pool->DeallocateBatch(more);
+  cache_budget.RemoveReclaimer(counts);
 }
 
 // A reclaimer that trims the pool, asked from within the pool's own allocations and by others.

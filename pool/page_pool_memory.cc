@@ -179,7 +179,7 @@ size_t PagePool::TakeFunds(size_t count) noexcept {
   return static_cast<size_t>(taken);
 }
 
-bool PagePool::Fund(size_t count) noexcept {
+bool PagePool::Fund(size_t count, Reclaimers reclaimers) noexcept {
   if (budget_ == nullptr) return false;
   budget_->ForgetRefusal();
   const Untouched untouched = untouched_.load(std::memory_order_relaxed);
@@ -193,7 +193,10 @@ bool PagePool::Fund(size_t count) noexcept {
   // More at once if there is room, so that the next ones find it done; fewer if there is not.
   size_t pages = std::min(count + depot_.magazine_pages(), without_memory);
   for (; pages > 0; pages = pages > count ? count : pages / 2) {
-    if (!budget_->TryCharge(pages * page_bytes())) continue;
+    const size_t bytes = pages * page_bytes();
+    const bool charged =
+        reclaimers == Reclaimers::kAsk ? budget_->TryCharge(bytes) : budget_->TryChargeFree(bytes);
+    if (!charged) continue;
     charged_.fetch_add(pages, std::memory_order_relaxed);
     funded_.fetch_add(static_cast<int64_t>(pages), std::memory_order_relaxed);
     budget_->ForgetRefusal();
