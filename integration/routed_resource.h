@@ -28,27 +28,28 @@ class BasicRoutedResource final : public MemoryResource {
   BasicRoutedResource(MemoryBudget& budget, const MemoryBudget& physical, PagePoolResource& pages,
                       Blocks blocks) noexcept
       : MemoryResource(Deallocation::kFrees, MallocResource::kMaxAlignment),
+        pages_(pages),
         blocks_(blocks),
-        pages_(budget, pages, &physical),
-        heap_(budget, MallocResource::Default()) {}
+        page_calls_(budget, &physical),
+        heap_calls_(budget) {}
 
   [[nodiscard]] void* TryAllocate(size_t bytes, size_t alignment) noexcept override {
-    return IsPage(bytes, alignment) ? pages_.TryAllocate(bytes, alignment)
-                                    : heap_.TryAllocate(bytes, alignment);
+    return IsPage(bytes, alignment) ? page_calls_.TryAllocate(pages_, bytes, alignment)
+                                    : heap_calls_.TryAllocate(heap(), bytes, alignment);
   }
 
   [[nodiscard]] bool TryResize(void* p, size_t old_bytes, size_t new_bytes,
                                size_t alignment) noexcept override {
     const bool is_page = IsPage(old_bytes, alignment);
     if (is_page != IsPage(new_bytes, alignment)) return false;
-    return is_page ? pages_.TryResize(p, old_bytes, new_bytes, alignment)
-                   : heap_.TryResize(p, old_bytes, new_bytes, alignment);
+    return is_page ? page_calls_.TryResize(pages_, p, old_bytes, new_bytes, alignment)
+                   : heap_calls_.TryResize(heap(), p, old_bytes, new_bytes, alignment);
   }
 
   // Of pages, as an arena on this has them, or of anything.
   void ReleaseChain(const BlockChain& chain) noexcept override {
     if (chain.bytes == chain.count * pages_.block_bytes()) {
-      pages_.ReleaseChain(chain);
+      page_calls_.ReleaseChain(pages_, chain);
     } else {
       MemoryResource::ReleaseChain(chain);
     }
@@ -60,40 +61,40 @@ class BasicRoutedResource final : public MemoryResource {
 
   // asked, used and held are all what is charged.
   MemoryStats Stats() const noexcept override {
-    const size_t charged = pages_.Stats().asked_bytes + heap_.Stats().asked_bytes;
+    const size_t charged = page_calls_.charged_bytes() + heap_calls_.charged_bytes();
     return {.asked_bytes = charged, .used_bytes = charged, .held_bytes = charged};
   }
 
   [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override {
     // Whatever the size: an arena was refused a block of another one than its caller asked for.
     if (budget().has_refused()) budget().ThrowRefusal(bytes);
-    pages_.upstream().ThrowRefusal(std::min(bytes, pages_.block_bytes()), alignment);
+    pages_.ThrowRefusal(std::min(bytes, pages_.block_bytes()), alignment);
     __builtin_unreachable();
   }
 
-  MemoryBudget& budget() const noexcept { return pages_.budget(); }
+  MemoryBudget& budget() const noexcept { return page_calls_.budget(); }
 
   // Charges here what `other` has charged, and calls `move`, during which the two are equal: memory
   // of the one may become the other's. False, and nothing has changed, if it would not fit here or
   // `move` returns false.
   template <class Move>
   [[nodiscard]] bool Adopt(BasicRoutedResource& other, const Move& move) noexcept {
-    const size_t page_bytes = other.pages_.Stats().asked_bytes;
-    const size_t heap_bytes = other.heap_.Stats().asked_bytes;
-    if (!pages_.TryChargeFor(page_bytes)) return false;
-    bool done = heap_.TryChargeFor(heap_bytes);
+    const size_t page_bytes = other.page_calls_.charged_bytes();
+    const size_t heap_bytes = other.heap_calls_.charged_bytes();
+    if (!page_calls_.TryChargeFor(page_bytes)) return false;
+    bool done = heap_calls_.TryChargeFor(heap_bytes);
     if (done) {
       adopted_ = &other;
       done = move();
       adopted_ = nullptr;
-      if (!done) heap_.DischargeFor(heap_bytes);
+      if (!done) heap_calls_.DischargeFor(heap_bytes);
     }
     if (!done) {
-      pages_.DischargeFor(page_bytes);
+      page_calls_.DischargeFor(page_bytes);
       return false;
     }
-    other.pages_.DischargeFor(page_bytes);
-    other.heap_.DischargeFor(heap_bytes);
+    other.page_calls_.DischargeFor(page_bytes);
+    other.heap_calls_.DischargeFor(heap_bytes);
     return true;
   }
 
@@ -105,18 +106,21 @@ class BasicRoutedResource final : public MemoryResource {
 
   void do_deallocate(void* p, size_t bytes, size_t alignment) override {
     if (IsPage(bytes, alignment)) {
-      pages_.deallocate(p, bytes, alignment);
+      page_calls_.Deallocate(pages_, p, bytes, alignment);
     } else {
-      heap_.deallocate(p, bytes, alignment);
+      heap_calls_.Deallocate(heap(), p, bytes, alignment);
     }
   }
   bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
     return this == &other || (adopted_ != nullptr && adopted_ == &other);
   }
 
+  static MallocResource& heap() noexcept { return MallocResource::Default(); }
+
+  PagePoolResource& pages_;
   const Blocks blocks_;
-  BasicChargedResource<Account> pages_;
-  BasicChargedResource<Account> heap_;
+  ChargedCalls<Account> page_calls_;
+  ChargedCalls<Account> heap_calls_;
   const std::pmr::memory_resource* adopted_ = nullptr;
 };
 

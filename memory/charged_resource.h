@@ -24,6 +24,67 @@
 
 namespace granary {
 
+// What BasicChargedResource is made of: another resource's calls, each with its charge. By itself
+// for who has several upstreams, and is a MemoryResource once.
+template <class Account>
+class ChargedCalls {
+ public:
+  explicit ChargedCalls(MemoryBudget& budget, const MemoryBudget* below = nullptr) noexcept
+      : account_(budget, below) {}
+
+  [[nodiscard]] void* TryAllocate(auto& upstream, size_t bytes, size_t alignment) noexcept {
+    const size_t charged = ChargeFor(bytes);
+    if (!account_.TryCharge(charged)) [[unlikely]]
+      return nullptr;
+    void* const p = upstream.TryAllocate(bytes, alignment);
+    if (p == nullptr) [[unlikely]] {
+      account_.Release(charged);
+      budget().ForgetRefusal();
+    }
+    return p;
+  }
+
+  [[nodiscard]] bool TryResize(auto& upstream, void* p, size_t old_bytes, size_t new_bytes,
+                               size_t alignment) noexcept {
+    const size_t before = ChargeFor(old_bytes);
+    const size_t after = ChargeFor(new_bytes);
+    if (after > before && !account_.TryCharge(after - before)) return false;
+    const bool resized = upstream.TryResize(p, old_bytes, new_bytes, alignment);
+    // What is charged too much by now.
+    const size_t excess =
+        resized ? before - std::min(before, after) : after - std::min(before, after);
+    if (excess != 0) account_.Release(excess);
+    return resized;
+  }
+
+  void Deallocate(auto& upstream, void* p, size_t bytes, size_t alignment) noexcept {
+    upstream.deallocate(p, bytes, alignment);
+    account_.Release(ChargeFor(bytes));
+  }
+
+  void ReleaseChain(auto& upstream, const BlockChain& chain) noexcept {
+    upstream.ReleaseChain(chain);
+    account_.Release(chain.bytes);
+  }
+
+  // For memory that comes from, or goes to, another object of this class. Without any there is no
+  // call of the budget's.
+  [[nodiscard]] bool TryChargeFor(size_t bytes) noexcept {
+    return bytes == 0 || account_.TryCharge(bytes);
+  }
+  void DischargeFor(size_t bytes) noexcept {
+    if (bytes != 0) account_.Release(bytes);
+  }
+
+  size_t charged_bytes() const noexcept { return account_.charged_bytes(); }
+  MemoryBudget& budget() const noexcept { return account_.budget(); }
+
+  static size_t ChargeFor(size_t bytes) noexcept { return bytes + (bytes == 0); }
+
+ private:
+  Account account_;
+};
+
 template <class Account>
 class BasicChargedResource final : public MemoryResource {
  public:
@@ -33,70 +94,43 @@ class BasicChargedResource final : public MemoryResource {
                        const MemoryBudget* below = nullptr) noexcept
       : MemoryResource(Deallocation::kFrees, upstream.max_alignment()),
         upstream_(upstream),
-        account_(budget, below) {}
+        calls_(budget, below) {}
 
   [[nodiscard]] void* TryAllocate(size_t bytes, size_t alignment) noexcept override {
-    const size_t charged = ChargeFor(bytes);
-    if (!account_.TryCharge(charged)) [[unlikely]]
-      return nullptr;
-    void* const p = upstream_.TryAllocate(bytes, alignment);
-    if (p == nullptr) [[unlikely]] {
-      account_.Release(charged);
-      account_.budget().ForgetRefusal();
-    }
-    return p;
+    return calls_.TryAllocate(upstream_, bytes, alignment);
   }
-
   [[nodiscard]] bool TryResize(void* p, size_t old_bytes, size_t new_bytes,
                                size_t alignment) noexcept override {
-    const size_t before = ChargeFor(old_bytes);
-    const size_t after = ChargeFor(new_bytes);
-    if (after > before && !account_.TryCharge(after - before)) return false;
-    const bool resized = upstream_.TryResize(p, old_bytes, new_bytes, alignment);
-    // What is charged too much by now.
-    const size_t excess =
-        resized ? before - std::min(before, after) : after - std::min(before, after);
-    if (excess != 0) account_.Release(excess);
-    return resized;
+    return calls_.TryResize(upstream_, p, old_bytes, new_bytes, alignment);
   }
-
   void ReleaseChain(const BlockChain& chain) noexcept override {
-    upstream_.ReleaseChain(chain);
-    account_.Release(chain.bytes);
+    calls_.ReleaseChain(upstream_, chain);
   }
-
   size_t Trim() noexcept override { return upstream_.Trim(); }
   size_t block_bytes() const noexcept override { return upstream_.block_bytes(); }
 
   // asked, used and held are all what is charged through this object.
   MemoryStats Stats() const noexcept override {
-    const size_t charged = account_.charged_bytes();
+    const size_t charged = calls_.charged_bytes();
     return {.asked_bytes = charged, .used_bytes = charged, .held_bytes = charged};
   }
 
   [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override {
-    if (account_.budget().has_refused()) account_.budget().ThrowRefusal(ChargeFor(bytes));
+    if (budget().has_refused()) budget().ThrowRefusal(calls_.ChargeFor(bytes));
     upstream_.ThrowRefusal(bytes, alignment);
     __builtin_unreachable();
   }
 
-  // For memory that comes from, or goes to, another object of this class.
-  [[nodiscard]] bool TryChargeFor(size_t bytes) noexcept { return account_.TryCharge(bytes); }
-  void DischargeFor(size_t bytes) noexcept { account_.Release(bytes); }
-
-  MemoryBudget& budget() const noexcept { return account_.budget(); }
+  MemoryBudget& budget() const noexcept { return calls_.budget(); }
   MemoryResource& upstream() const noexcept { return upstream_; }
 
  private:
-  static size_t ChargeFor(size_t bytes) noexcept { return bytes + (bytes == 0); }
-
   void do_deallocate(void* p, size_t bytes, size_t alignment) override {
-    upstream_.deallocate(p, bytes, alignment);
-    account_.Release(ChargeFor(bytes));
+    calls_.Deallocate(upstream_, p, bytes, alignment);
   }
 
   MemoryResource& upstream_;
-  Account account_;
+  ChargedCalls<Account> calls_;
 };
 
 // One thread at a time, and any.
