@@ -1,7 +1,5 @@
 #include "memory/memory_resource.h"
 
-#include <bit>
-
 namespace granary {
 
 BudgetExceeded::BudgetExceeded(std::string_view scope_path, size_t asked_bytes,
@@ -20,10 +18,6 @@ BudgetExceeded::BudgetExceeded(std::string_view scope_path, size_t asked_bytes,
 const char* BudgetExceeded::what() const noexcept {
   return message_.empty() ? "memory limit exceeded" : message_.c_str();
 }
-
-MemoryResource::MemoryResource(Deallocation deallocation, size_t max_alignment) noexcept
-    : deallocate_is_noop_(deallocation == Deallocation::kNoop),
-      max_alignment_log2_(static_cast<uint8_t>(std::countr_zero(max_alignment))) {}
 
 bool MemoryResource::TryResize(void*, size_t, size_t, size_t) noexcept { return false; }
 

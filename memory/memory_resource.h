@@ -21,6 +21,7 @@
 #ifndef GRANARY_MEMORY_MEMORY_RESOURCE_H_
 #define GRANARY_MEMORY_MEMORY_RESOURCE_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
@@ -130,7 +131,9 @@ class MemoryResource : public std::pmr::memory_resource {
  protected:
   enum class Deallocation : uint8_t { kFrees, kNoop };
 
-  MemoryResource(Deallocation deallocation, size_t max_alignment) noexcept;
+  MemoryResource(Deallocation deallocation, size_t max_alignment) noexcept
+      : deallocate_is_noop_(deallocation == Deallocation::kNoop),
+        max_alignment_log2_(static_cast<uint8_t>(std::countr_zero(max_alignment))) {}
   ~MemoryResource() override = default;
 
   // Memory that allocate() may hand out by itself. A resource that bumps keeps its free memory
