@@ -19,7 +19,11 @@ namespace granary {
 
 class MemoryBudget;
 
-class BudgetAccount : public boost::intrusive::list_base_hook<> {
+// Whether a hook is linked its owner knows, so that nothing has to be written into a new one.
+using UnmarkedListHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+
+class BudgetAccount : public UnmarkedListHook {
  public:
   // Charges `budget` and all above it; with `below`, which is one of those, only what is below that
   // one. No memory, no lock.
@@ -27,7 +31,10 @@ class BudgetAccount : public boost::intrusive::list_base_hook<> {
       : budget_(budget), below_(below) {}
 
   // Gives its credit back. What it has charged stays charged.
-  ~BudgetAccount();
+  ~BudgetAccount() {
+    if (is_listed_) [[unlikely]]
+      Close();
+  }
 
   BudgetAccount(const BudgetAccount&) = delete;
   BudgetAccount& operator=(const BudgetAccount&) = delete;
@@ -61,11 +68,12 @@ class BudgetAccount : public boost::intrusive::list_base_hook<> {
 
   // The gate's cursor is twice the credit, and kEmpty where there is none.
   static constexpr OwnerGate<>::Cursor kEmpty = 2;
-  static constexpr size_t kQuantumMin = size_t{16} << 10;
-  static constexpr size_t kQuantumMax = size_t{1} << 20;
+  static constexpr uint32_t kQuantumMin = uint32_t{16} << 10;
+  static constexpr uint32_t kQuantumMax = uint32_t{1} << 20;
   // More is not worth prepaying.
   static constexpr size_t kFastMax = size_t{1} << 40;
 
+  void Close() noexcept;
   bool ChargeSlow(size_t bytes) noexcept;
   void ReleaseSlow(size_t bytes) noexcept;
 
@@ -73,7 +81,7 @@ class BudgetAccount : public boost::intrusive::list_base_hook<> {
   size_t credit() const noexcept { return is_started_ ? CreditAt(gate_.Look()) : 0; }
   void Start(size_t credit) noexcept {
     is_started_ = true;
-    gate_.Start(kEmpty, kEmpty + 4 * quantum_, kEmpty + 2 * credit);
+    gate_.Start(kEmpty, kEmpty + 4 * OwnerGate<>::Cursor{quantum_}, kEmpty + 2 * credit);
   }
   void Stop() noexcept { gate_.Stop(); }
   // After Stop, as OwnerGate::WaitUntilOut; returns the credit, which is the caller's now.
@@ -87,7 +95,7 @@ class BudgetAccount : public boost::intrusive::list_base_hook<> {
   MemoryBudget& budget_;
   const MemoryBudget* const below_;
   // How much it prepays; the tree's, as is the rest.
-  size_t quantum_ = kQuantumMin;
+  uint32_t quantum_ = kQuantumMin;
   bool is_started_ = false;
   // In the budget's list. By the owner, and so read without the lock, as the list's links cannot
   // be.

@@ -46,7 +46,7 @@ void BudgetTree::Take(const Request& request) noexcept {
     if (node->parent_ == nullptr) break;
     if (node->parent_ != request.below) node->passed_up_ += request.bytes;
     if (!node->is_linked_) {
-      node->is_linked_ = true;
+      node->is_linked_ = node->end_is_slow_ = true;
       node->parent_->children_.push_back(*node);
     }
   }
@@ -87,7 +87,7 @@ void BudgetTree::Prepay(BudgetAccount& account) noexcept {
     room = std::min(room, node->hard_limit_ - std::min(node->hard_limit_, node->taken_));
   }
   // An eighth: so many accounts can prepay and leave something, and what is left is soon exact.
-  const size_t credit = std::min(account.quantum_, room / 8) & ~(kPrepaidUnit - 1);
+  const size_t credit = std::min<size_t>(account.quantum_, room / 8) & ~(kPrepaidUnit - 1);
   if (credit == 0) return;
   Take({&account.budget_, account.below_, credit});
   if (!account.is_listed_) account.budget_.accounts_.push_back(account);
@@ -195,7 +195,8 @@ void BudgetTree::Close(BudgetAccount& account) noexcept {
 }
 
 void BudgetTree::Close(MemoryBudget& node) noexcept {
-  const Lock lock(mutex_);
+  Lock lock(mutex_);
+  while (!node.reclaimers_.empty()) Remove(lock, node.reclaimers_.front());
   MemoryBudget* const parent = node.parent_;
   if (parent == nullptr || !node.is_linked_) return;
   parent->escaped_ += node.passed_up_;
@@ -205,6 +206,7 @@ void BudgetTree::Close(MemoryBudget& node) noexcept {
 
 void BudgetTree::Abort(MemoryBudget& node, std::unique_ptr<Error> reason) noexcept {
   const Lock lock(mutex_);
+  node.end_is_slow_ = true;
   // The first reason stays; the other is freed behind the lock, with its owner.
   if (node.aborted_ == nullptr) node.aborted_.swap(reason);
   Harvest(node);
@@ -403,6 +405,7 @@ void BudgetTree::AskForSoftLimits(Lock& lock, const Request& request) noexcept {
 void BudgetTree::Add(MemoryBudget& node, Reclaimer& reclaimer, int priority,
                      Reclaimer::Serves serves) noexcept {
   const Lock lock(mutex_);
+  node.end_is_slow_ = true;
   reclaimer.budget_ = &node;
   reclaimer.priority_ = priority;
   reclaimer.serves_ = serves;
@@ -411,13 +414,18 @@ void BudgetTree::Add(MemoryBudget& node, Reclaimer& reclaimer, int priority,
 
 void BudgetTree::Remove(Reclaimer& reclaimer) noexcept {
   Lock lock(mutex_);
-  if (reclaimer.budget_ == nullptr) return;
+  if (reclaimer.budget_ != nullptr) Remove(lock, reclaimer);
+}
+
+void BudgetTree::Remove(Lock& lock, Reclaimer& reclaimer) noexcept {
   for (Call* call = call_; call != nullptr; call = call->outer) {
     if (call->reclaimer != &reclaimer) continue;
     call->is_removed = true;
     reclaimer.is_busy_ = false;
   }
   reclaimed_.wait(lock, [&] { return !reclaimer.is_busy_; });
+  // It may have removed itself meanwhile.
+  if (reclaimer.budget_ == nullptr) return;
   reclaimer.budget_->reclaimers_.erase(reclaimer.budget_->reclaimers_.iterator_to(reclaimer));
   reclaimer.budget_ = nullptr;
 }

@@ -142,6 +142,8 @@ class BudgetTree {
   // The next one to ask; nullptr, and whether one was passed over because it is at work.
   Reclaimer* NextReclaimer(MemoryBudget& full, const Request& request, const Asked& asked,
                            bool* others_are_busy) noexcept;
+  // Returns when it is not at work, unless it is the one that calls.
+  void Remove(Lock& lock, Reclaimer& reclaimer) noexcept;
   void AskForSoftLimits(Lock& lock, const Request& request) noexcept;
 
   // NOLINTBEGIN(readability-identifier-naming): taken for local variables.

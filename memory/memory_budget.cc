@@ -20,9 +20,7 @@ std::string NameOf(const char* name, uint64_t number) {
 
 // --- Accounts and reservations ------------------------------------------------------------------
 
-BudgetAccount::~BudgetAccount() {
-  if (is_listed_) budget_.tree_->Close(*this);
-}
+[[gnu::noinline]] void BudgetAccount::Close() noexcept { budget_.tree_->Close(*this); }
 
 bool BudgetAccount::ChargeSlow(size_t bytes) noexcept {
   return budget_.tree_->Charge({&budget_, below_, bytes}, this, nullptr) ==
@@ -54,23 +52,18 @@ MemoryBudget::MemoryBudget(const MemoryBudgetOptions& options)
       number_(options.number),
       hard_limit_(options.hard_limit_bytes),
       soft_limit_(options.soft_limit_bytes),
-      soft_next_(options.soft_limit_bytes) {}
+      soft_next_(options.soft_limit_bytes),
+      end_is_slow_(true) {}
 
-MemoryBudget::MemoryBudget(MemoryBudget& parent, const MemoryBudgetOptions& options) noexcept
-    : tree_(parent.tree_),
-      parent_(&parent),
-      name_(options.name),
-      number_(options.number),
-      hard_limit_(options.hard_limit_bytes),
-      soft_limit_(options.soft_limit_bytes),
-      soft_next_(options.soft_limit_bytes) {}
+[[gnu::noinline]] void MemoryBudget::End() noexcept {
+  tree_->Close(*this);
+  if (parent_ == nullptr) delete tree_;
+  aborted_.reset();
+}
 
-MemoryBudget::~MemoryBudget() {
-  if (parent_ == nullptr) {
-    delete tree_;
-  } else if (is_linked_) {
-    tree_->Close(*this);
-  }
+Reclaimer::~Reclaimer() {
+  if (budget_ == nullptr) return;
+  AbortOnMisuse("budget '%s': a reclaimer ends that was not removed", budget_->name());
 }
 
 bool MemoryBudget::TryCharge(size_t bytes) noexcept {

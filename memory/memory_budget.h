@@ -63,7 +63,7 @@ struct MemoryBudgetOptions {
 
 // Who can release memory when others need it: a cache that evicts, a query that spills, a pool that
 // gives free pages back.
-class Reclaimer : public boost::intrusive::list_base_hook<> {
+class Reclaimer : public UnmarkedListHook {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -80,7 +80,8 @@ class Reclaimer : public boost::intrusive::list_base_hook<> {
 
  protected:
   Reclaimer() noexcept = default;
-  virtual ~Reclaimer() = default;
+  // One that a budget may still call is misuse: a report and std::abort.
+  virtual ~Reclaimer();
 
  private:
   friend class BudgetTree;
@@ -145,7 +146,7 @@ class [[nodiscard]] Reservation {
   size_t bytes_ = 0;
 };
 
-class MemoryBudget : public boost::intrusive::list_base_hook<> {
+class MemoryBudget : public UnmarkedListHook {
  public:
   using Clock = Reclaimer::Clock;
 
@@ -155,7 +156,10 @@ class MemoryBudget : public boost::intrusive::list_base_hook<> {
   MemoryBudget(MemoryBudget& parent, const MemoryBudgetOptions& options) noexcept;
 
   // What is still charged stays charged to the parent, as escaped.
-  ~MemoryBudget();
+  ~MemoryBudget() {
+    if (end_is_slow_) [[unlikely]]
+      End();
+  }
 
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
@@ -232,6 +236,8 @@ class MemoryBudget : public boost::intrusive::list_base_hook<> {
   friend class BudgetTree;
   friend class Reservation;
 
+  void End() noexcept;
+
   BudgetTree* tree_;
   MemoryBudget* const parent_;
   const char* const name_;
@@ -252,12 +258,26 @@ class MemoryBudget : public boost::intrusive::list_base_hook<> {
   uint64_t timeouts_ = 0;
   uint64_t reclaimed_ = 0;
   bool is_linked_ = false;
+  // Anything has happened that its end has to undo. By the owner, without the lock.
+  bool end_is_slow_ = false;
   std::unique_ptr<Error> aborted_;
   boost::intrusive::list<MemoryBudget, boost::intrusive::constant_time_size<false>> children_;
   boost::intrusive::list<Reclaimer, boost::intrusive::constant_time_size<false>> reclaimers_;
   // Those that have prepaid once.
   boost::intrusive::list<BudgetAccount, boost::intrusive::constant_time_size<false>> accounts_;
 };
+
+// --- Implementation -----------------------------------------------------------------------------
+
+// The end of one to which nothing was charged is a test.
+inline MemoryBudget::MemoryBudget(MemoryBudget& parent, const MemoryBudgetOptions& options) noexcept
+    : tree_(parent.tree_),
+      parent_(&parent),
+      name_(options.name),
+      number_(options.number),
+      hard_limit_(options.hard_limit_bytes),
+      soft_limit_(options.soft_limit_bytes),
+      soft_next_(options.soft_limit_bytes) {}
 
 }  // namespace granary
 

@@ -237,6 +237,26 @@ TEST(MemoryBudgetTest, ReclaimersAreAskedInTheirOrder) {
   root.RemoveReclaimer(last);
 }
 
+TEST(MemoryBudgetTest, ANodeForgetsItsReclaimersAndOneThatIsKnownMayNotEnd) {
+  MemoryBudget root({.name = "process"});
+  {
+    Cache outlives(root);
+    {
+      MemoryBudget query(root, {});
+      query.AddReclaimer(outlives);
+    }
+    MemoryBudget other(root, {});
+    other.AddReclaimer(outlives);
+    other.RemoveReclaimer(outlives);
+  }
+  EXPECT_DEATH(
+      {
+        Cache ends(root);
+        root.AddReclaimer(ends);
+      },
+      "budget 'process': a reclaimer ends that was not removed");
+}
+
 TEST(MemoryBudgetTest, ASoftLimitAsksAndDoesNotRefuse) {
   MemoryBudget root({.hard_limit_bytes = 100 * kMiB, .soft_limit_bytes = 10 * kMiB});
   MemoryBudget caches(root, {});
