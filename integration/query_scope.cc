@@ -26,28 +26,47 @@ Nothing& NothingElse() noexcept {
 
 }  // namespace
 
-MemoryScope::MemoryScope(EngineMemory& engine, MemoryBudget& parent,
-                         const ScopeOptions& options) noexcept
-    : engine_(engine),
-      budget_(
-          parent,
-          {.name = options.name, .number = options.id, .hard_limit_bytes = options.limit_bytes}),
-      blocks_(budget_, engine.budget(), engine.pages(), RoutedResource::Blocks::kPages),
-      resource_(budget_, engine.budget(), engine.pages(), RoutedResource::Blocks::kAnySize),
-      arena_(ArenaOptions{.upstream = &blocks_, .name = options.name}) {}
+MemoryScope::ArenaOnBlocks::ArenaOnBlocks(EngineMemory& engine, MemoryBudget& budget) noexcept
+    : blocks(budget, engine.budget(), engine.pages(), RoutedResource::Blocks::kPages),
+      arena(ArenaOptions{.upstream = &blocks, .name = budget.name()}) {}
 
-MemoryScope::~MemoryScope() {
-  arena_.Reset(Retention::Release());
-  const size_t left = blocks_.Stats().asked_bytes + resource_.Stats().asked_bytes;
+[[gnu::noinline]] void MemoryScope::MakeArena() noexcept {
+  std::construct_at(&arena_, engine_, budget_);
+  has_arena_ = true;
+}
+
+[[gnu::noinline]] void MemoryScope::MakeResource() noexcept {
+  std::construct_at(&resource_, budget_, engine_.budget(), engine_.pages(),
+                    RoutedResource::Blocks::kAnySize);
+  has_resource_ = true;
+}
+
+[[gnu::noinline]] void MemoryScope::End() noexcept {
+  // What was never charged holds nothing, no cleanups either; these may still use the scope.
+  if (has_arena_ && arena_.blocks.Stats().asked_bytes != 0) {
+    arena_.arena.Reset(Retention::Release());
+  }
+  size_t left = 0;
+  if (has_arena_) {
+    left += arena_.blocks.Stats().asked_bytes;
+    std::destroy_at(&arena_);
+  }
+  if (has_resource_) {
+    left += resource_.Stats().asked_bytes;
+    std::destroy_at(&resource_);
+  }
   if (left != 0) [[unlikely]]
     engine_.CountEscape(budget_, left);
 }
 
 Expected<void> MemoryScope::Promote(MemoryScope& to) {
+  if (!has_arena_) return {};
   // What it has retained stays behind, and is of no use there.
-  (void)arena_.Trim();
-  const size_t bytes = blocks_.Stats().asked_bytes;
-  if (to.blocks_.Adopt(blocks_, [&] { return to.arena_.Absorb(std::move(arena_)); })) return {};
+  (void)arena_.arena.Trim();
+  Arena& target = to.arena();
+  const size_t bytes = arena_.blocks.Stats().asked_bytes;
+  const auto absorb = [&] { return target.Absorb(std::move(arena_.arena)); };
+  if (to.arena_.blocks.Adopt(arena_.blocks, absorb)) return {};
   return tl::unexpected(to.budget_.Refusal(bytes));
 }
 
@@ -60,10 +79,6 @@ Arena& EmergencyBlock::arena() noexcept {
     is_made_ = true;
   }
   return *std::launder(reinterpret_cast<Arena*>(arena_.data()));
-}
-
-EmergencyBlock::~EmergencyBlock() {
-  if (is_made_) std::destroy_at(&arena());
 }
 
 // --- Spilling -----------------------------------------------------------------------------------

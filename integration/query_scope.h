@@ -13,7 +13,9 @@
 // Which to choose: QueryScope for a query, OperatorScope for a part of one with memory, limit or
 // spilling of its own, ResultScope for results that outlive their query.
 //
-// Costs. A scope that allocates nothing takes no memory, no lock and no call of the engine's.
+// Costs. A scope that is not used is some 50 instructions, 20 of them stores: no memory, no lock,
+// no call (a test disassembles it). Its arena and its resource are made when they are first asked
+// for; that is a hundred instructions or two, and a test from then on.
 //
 // Threading. A scope and its arena belong to one thread at a time; scopes of one query may belong
 // to different threads. A scope outlives the scopes within it.
@@ -25,7 +27,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 
 #include "arena/arena.h"
 #include "integration/engine_memory.h"
@@ -48,9 +49,17 @@ class MemoryScope {
   MemoryScope(const MemoryScope&) = delete;
   MemoryScope& operator=(const MemoryScope&) = delete;
 
-  Arena& arena() noexcept { return arena_; }
+  Arena& arena() noexcept {
+    if (!has_arena_) [[unlikely]]
+      MakeArena();
+    return arena_.arena;
+  }
   // For what is freed before the end: blocks of any size, each freed by itself.
-  MemoryResource& resource() noexcept { return resource_; }
+  MemoryResource& resource() noexcept {
+    if (!has_resource_) [[unlikely]]
+      MakeResource();
+    return resource_;
+  }
   MemoryBudget& budget() noexcept { return budget_; }
   EngineMemory& engine() noexcept { return engine_; }
 
@@ -63,16 +72,40 @@ class MemoryScope {
   Expected<void> Promote(MemoryScope& to);
 
  protected:
-  MemoryScope(EngineMemory& engine, MemoryBudget& parent, const ScopeOptions& options) noexcept;
-  ~MemoryScope();
+  MemoryScope(EngineMemory& engine, MemoryBudget& parent, const ScopeOptions& options) noexcept
+      : engine_(engine),
+        budget_(
+            parent,
+            {.name = options.name, .number = options.id, .hard_limit_bytes = options.limit_bytes}) {
+  }
+  ~MemoryScope() {
+    if (has_arena_ || has_resource_) [[unlikely]]
+      End();
+  }
 
  private:
+  struct ArenaOnBlocks {
+    ArenaOnBlocks(EngineMemory& engine, MemoryBudget& budget) noexcept;
+
+    // The arena's alone, so that what is charged by it is the arena's.
+    RoutedResource blocks;
+    Arena arena;
+  };
+
+  void MakeArena() noexcept;
+  void MakeResource() noexcept;
+  void End() noexcept;
+
   EngineMemory& engine_;
   MemoryBudget budget_;
-  // The arena's alone, so that what is charged by it is the arena's.
-  RoutedResource blocks_;
-  RoutedResource resource_;
-  Arena arena_;
+  bool has_arena_ = false;
+  bool has_resource_ = false;
+  union {
+    ArenaOnBlocks arena_;
+  };
+  union {
+    RoutedResource resource_;
+  };
 };
 
 // The memory in which a query can say that it has none.
@@ -90,7 +123,10 @@ class EmergencyBlock {
 
  public:
   EmergencyBlock() noexcept {}  // NOLINT(modernize-use-equals-default): the bytes stay as they are.
-  ~EmergencyBlock();
+  ~EmergencyBlock() {
+    if (is_made_) [[unlikely]]
+      std::destroy_at(&arena());
+  }
   EmergencyBlock(const EmergencyBlock&) = delete;
   EmergencyBlock& operator=(const EmergencyBlock&) = delete;
 };

@@ -167,6 +167,39 @@ TEST(QueryScopeTest, AResultOutlivesItsQuery) {
   ExpectAllBack(engine);
 }
 
+// What a scope has is made when it is asked for; what was not has nothing to promote or give back.
+TEST(QueryScopeTest, AScopeThatWasNotUsedHasNothingToPromote) {
+  EngineMemory engine({.limit_bytes = 64 * kMiB});
+  {
+    ResultScope result(engine);
+    QueryScope query(engine);
+    EXPECT_TRUE(query.Promote(result).has_value());
+    EXPECT_EQ(&query.arena(), &query.arena());
+    EXPECT_EQ(&query.resource(), &query.resource());
+    EXPECT_TRUE(query.Promote(result).has_value());
+    EXPECT_EQ(engine.results_budget().Stats().taken_bytes, 0u);
+  }
+  ExpectAllBack(engine);
+}
+
+TEST(QueryScopeTest, CleanupsMayUseTheScope) {
+  struct Run {
+    explicit Run(QueryScope& owner) : query(owner), data(owner.resource().allocate(kKiB)) {}
+    ~Run() {
+      query.resource().deallocate(data, kKiB);
+      EXPECT_NE(query.arena().TryAllocate(kMiB, 8), nullptr);
+    }
+    QueryScope& query;
+    void* data;
+  };
+  EngineMemory engine({.limit_bytes = 64 * kMiB});
+  {
+    QueryScope query(engine);
+    query.arena().Create<Run>(query);
+  }
+  ExpectAllBack(engine);
+}
+
 TEST(QueryScopeTest, WhatOutlivesItsScopeIsCounted) {
   EngineMemory engine({.limit_bytes = 64 * kMiB});
   void* p = nullptr;
