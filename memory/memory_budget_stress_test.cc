@@ -235,6 +235,75 @@ TEST(MemoryBudgetStressTest, MakesOneReadModifyWriteInSixtyFourKilobytesAtMost) 
               charged / operations);
 }
 
+// A snapshot of ten thousand nodes while their accounts charge: children have what their parent has
+// of them, to the byte, and what is charged is what callers have and what is prepaid.
+TEST(MemoryBudgetStressTest, ASnapshotOfTenThousandNodesAddsUp) {
+  struct Leaf {
+    Leaf(MemoryBudget& parent, uint64_t number)
+        : budget(parent, {.name = "operator", .number = number}), account(budget) {}
+    MemoryBudget budget;
+    BudgetAccount account;
+    size_t charged = 0;
+  };
+  MemoryBudget root({.name = "process"});
+  std::vector<std::unique_ptr<MemoryBudget>> inner;
+  std::vector<std::unique_ptr<Leaf>> leaves;
+  for (uint64_t database = 0; database < 9; ++database) {
+    inner.push_back(std::make_unique<MemoryBudget>(root, MemoryBudgetOptions{}));
+    MemoryBudget& parent = *inner.back();
+    for (uint64_t query = 0; query < 10; ++query) {
+      inner.push_back(std::make_unique<MemoryBudget>(parent, MemoryBudgetOptions{}));
+      for (uint64_t i = 1; i <= 110; ++i) {
+        leaves.push_back(std::make_unique<Leaf>(*inner.back(), i));
+      }
+    }
+  }
+  const auto charge_all = [&](size_t bytes) {
+    for (const auto& leaf : leaves) {
+      ASSERT_TRUE(leaf->account.TryCharge(bytes));
+      leaf->charged += bytes;
+    }
+  };
+  const auto expect_sums = [&] {
+    const std::vector<BudgetStats> rows = root.Snapshot();
+    ASSERT_EQ(rows.size(), 10'000u);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (rows[i].depth == 3) continue;
+      size_t taken = 0;
+      size_t prepaid = 0;
+      for (size_t k = i + 1; k < rows.size() && rows[k].depth > rows[i].depth; ++k) {
+        if (rows[k].depth != rows[i].depth + 1) continue;
+        taken += rows[k].taken_bytes;
+        prepaid += rows[k].prepaid_bytes;
+      }
+      ASSERT_EQ(rows[i].taken_bytes, taken);
+      ASSERT_EQ(rows[i].prepaid_bytes, prepaid);
+    }
+  };
+  charge_all(1);
+  std::atomic<bool> stop = false;
+  std::thread charges([&] {
+    for (size_t bytes = 1; !stop; bytes = bytes * 7 % 10'007) charge_all(bytes);
+  });
+  for (int i = 0; i < 10; ++i) expect_sums();
+  stop = true;
+  charges.join();
+  expect_sums();
+  size_t charged = 0;
+  for (const auto& leaf : leaves) charged += leaf->charged;
+  EXPECT_EQ(root.Stats().taken_bytes - root.Stats().prepaid_bytes, charged);
+  auto shortest = Clock::duration::max();
+  for (int i = 0; i < 10; ++i) {
+    const auto before = Clock::now();
+    EXPECT_EQ(root.Snapshot().size(), 10'000u);
+    shortest = std::min(shortest, Clock::now() - before);
+  }
+  std::printf("a snapshot in %lld us\n",
+              static_cast<long long>(
+                  std::chrono::duration_cast<std::chrono::microseconds>(shortest).count()));
+  for (const auto& leaf : leaves) leaf->account.Release(leaf->charged);
+}
+
 // Releases what its query holds, as spilling does, after some time.
 class Spiller final : public Reclaimer {
  public:
