@@ -188,6 +188,144 @@ TEST(InterleavingTest, AGateThatDoesNotWaitIsFoundOut) {
   EXPECT_TRUE(GateFails(Fault::kNoWait, false, 3));
 }
 
+// An owner charges and releases bytes against its credit, as a BudgetAccount does: the cursor is
+// twice the credit above kEmpty, and a charge enters where there is so much. What the credit does
+// not cover goes by the lock, to what is free, and comes back with new credit. Another takes the
+// credit for itself. Whatever the order, each byte is one's.
+struct CreditCase {
+  using Gate = OwnerGate<StepAtomic>;
+  using Cursor = Gate::Cursor;
+  static constexpr Cursor kEmpty = 2;
+  static constexpr size_t kCreditMax = 16;
+  static constexpr size_t kBytes = 12;
+
+  struct State {
+    Gate gate;
+    StepAtomic<int> lock = 0;
+    // With the lock.
+    bool is_started = true;
+    size_t free_bytes = 4;
+    // Each a thread's alone.
+    std::array<size_t, 2> held_bytes = {};
+  };
+
+  CreditCase() { Start(kBytes - state->free_bytes); }
+
+  void Start(size_t credit) {
+    state->is_started = true;
+    state->gate.Start(kEmpty, kEmpty + 2 * kCreditMax, kEmpty + 2 * credit);
+  }
+  static size_t CreditAt(Cursor at) { return (at - kEmpty) / 2; }
+
+  void Lock() {
+    int open = 0;
+    while (!state->lock.compare_exchange_weak(open, 1, std::memory_order_acquire,
+                                              std::memory_order_relaxed)) {
+      open = 0;
+    }
+  }
+  void Unlock() { state->lock.store(0, std::memory_order_release); }
+
+  // Of the owner's credit, by the owner or another.
+  void TakeBack(bool by_owner) {
+    if (!state->is_started) return;
+    if (fault != Fault::kNoStop || by_owner) state->gate.Stop();
+    if (fault != Fault::kNoFence && !by_owner) Interleaving::ProcessFence();
+    const Cursor at = fault != Fault::kNoWait ? state->gate.WaitUntilOut() : state->gate.Look();
+    state->is_started = false;
+    state->free_bytes += CreditAt(at);
+  }
+
+  void Charge(size_t bytes) {
+    if (const Cursor at = state->gate.EnterAbove(2 * bytes)) {
+      state->gate.Leave(at - 2 * bytes);
+      state->held_bytes[0] += bytes;
+      return;
+    }
+    Lock();
+    TakeBack(/*by_owner=*/true);
+    if (state->free_bytes >= bytes) {
+      state->held_bytes[0] += bytes;
+      const size_t credit = (state->free_bytes - bytes) / 2;
+      state->free_bytes -= bytes + credit;
+      Start(credit);
+    }
+    Unlock();
+  }
+
+  void Release(size_t bytes) {
+    if (state->held_bytes[0] < bytes) return;
+    state->held_bytes[0] -= bytes;
+    if (const Cursor at = state->gate.EnterBelow(2 * bytes)) {
+      state->gate.Leave(at + 2 * bytes);
+      return;
+    }
+    Lock();
+    TakeBack(/*by_owner=*/true);
+    state->free_bytes += bytes;
+    Unlock();
+  }
+
+  void Run(int thread) {
+    if (thread == 0) {
+      Charge(5);
+      Release(3);
+      Charge(6);
+      return;
+    }
+    Lock();
+    TakeBack(/*by_owner=*/false);
+    state->held_bytes[1] = state->free_bytes - state->free_bytes / 4;
+    state->free_bytes /= 4;
+    Unlock();
+  }
+
+  bool Check() {
+    const size_t credit = state->is_started ? CreditAt(state->gate.Look()) : 0;
+    const bool good =
+        state->held_bytes[0] + state->held_bytes[1] + state->free_bytes + credit == kBytes;
+    *failed |= !good;
+    return good;
+  }
+
+  std::unique_ptr<State> state = std::make_unique<State>();
+  Fault fault = Fault::kNone;
+  bool* failed = nullptr;
+};
+
+bool CreditFails(Fault fault, bool stores_are_delayed, int interruptions_max) {
+  bool failed = false;
+  const size_t orders = Interleaving::Explore({.threads = 2,
+                                               .interruptions_max = interruptions_max,
+                                               .stores_are_delayed = stores_are_delayed},
+                                              [&] {
+                                                CreditCase made;
+                                                made.fault = fault;
+                                                made.failed = &failed;
+                                                return made;
+                                              });
+  EXPECT_GT(orders, failed ? 0u : 500u);
+  return failed;
+}
+
+TEST(InterleavingTest, CreditThatWasTakenIsNotUsed) {
+  EXPECT_FALSE(CreditFails(Fault::kNone, false, 3));
+  EXPECT_FALSE(CreditFails(Fault::kNone, true, 3));
+}
+
+TEST(InterleavingTest, CreditTakenWithoutAFenceIsFoundOut) {
+  EXPECT_FALSE(CreditFails(Fault::kNoFence, false, 3)) << "without store buffers it is not needed";
+  EXPECT_TRUE(CreditFails(Fault::kNoFence, true, 3));
+}
+
+TEST(InterleavingTest, CreditTakenFromWhoIsInsideIsFoundOut) {
+  EXPECT_TRUE(CreditFails(Fault::kNoWait, false, 3));
+}
+
+TEST(InterleavingTest, CreditTakenWithoutAStopIsFoundOut) {
+  EXPECT_TRUE(CreditFails(Fault::kNoStop, false, 3));
+}
+
 // The stop lasts: an owner that is in the middle of finding it out changes nothing, and has not to
 // be waited for again. In the child of a fork it stays there for good.
 TEST(InterleavingTest, AStoppedGateStaysStopped) {
@@ -208,6 +346,32 @@ TEST(InterleavingTest, AStoppedGateStaysStopped) {
   EXPECT_EQ(gate.Enter(), 0u);
   gate.Start(8, 16);
   EXPECT_EQ(gate.EnterBelow(), 8u);
+}
+
+// A distance is kept on both sides, and a stopped gate has room for none, however small or large.
+TEST(InterleavingTest, AGateIsEnteredWhereThereIsTheDistance) {
+  using Cursor = OwnerGate<>::Cursor;
+  constexpr Cursor kFarthest = UINTPTR_MAX / 4 - 1;
+  OwnerGate<> gate;
+  gate.Start(2, 102, 42);
+  EXPECT_EQ(gate.EnterAbove(42), 0u);
+  EXPECT_EQ(gate.Look(), 42u) << "it is out again";
+  EXPECT_EQ(gate.EnterBelow(62), 0u);
+  EXPECT_EQ(gate.EnterAbove(kFarthest), 0u);
+  EXPECT_EQ(gate.EnterBelow(kFarthest), 0u);
+  EXPECT_EQ(gate.EnterAbove(40), 42u);
+  gate.Leave(2);
+  EXPECT_EQ(gate.EnterAbove(2), 0u);
+  EXPECT_EQ(gate.EnterAbove(0), 2u);
+  gate.Leave(2);
+  EXPECT_EQ(gate.EnterBelow(100), 2u);
+  gate.Leave(102);
+  gate.Stop();
+  EXPECT_EQ(gate.WaitUntilOut(), 102u);
+  for (const Cursor distance : {Cursor{0}, Cursor{2}, Cursor{100}, kFarthest}) {
+    EXPECT_EQ(gate.EnterAbove(distance), 0u) << distance;
+    EXPECT_EQ(gate.EnterBelow(distance), 0u) << distance;
+  }
 }
 
 TEST(InterleavingTest, AGateThatDoesNotStopIsFoundOut) {
