@@ -30,6 +30,11 @@ MemoryScope::ArenaOnBlocks::ArenaOnBlocks(EngineMemory& engine, MemoryBudget& bu
     : blocks(budget, engine.budget(), engine.pages(), RoutedResource::Blocks::kPages),
       arena(ArenaOptions{.upstream = &blocks, .name = budget.name()}) {}
 
+MemoryScope::SharedOnBlocks::SharedOnBlocks(EngineMemory& engine, MemoryBudget& budget) noexcept
+    : blocks(budget, engine.budget(), engine.pages(), SharedRoutedResource::Blocks::kPages) {
+  arena.emplace(ConcurrentArenaOptions{.upstream = &blocks, .name = budget.name()});
+}
+
 [[gnu::noinline]] void MemoryScope::MakeArena() noexcept {
   std::construct_at(&arena_, engine_, budget_);
   has_arena_ = true;
@@ -41,12 +46,39 @@ MemoryScope::ArenaOnBlocks::ArenaOnBlocks(EngineMemory& engine, MemoryBudget& bu
   has_resource_ = true;
 }
 
-[[gnu::noinline]] void MemoryScope::End() noexcept {
-  // What was never charged holds nothing, no cleanups either; these may still use the scope.
-  if (has_arena_ && arena_.blocks.Stats().asked_bytes != 0) {
-    arena_.arena.Reset(Retention::Release());
+// Several threads may come at once; whose arena is not the first's ends unused.
+[[gnu::noinline]] ConcurrentArena* MemoryScope::MakeShared() noexcept {
+  std::unique_ptr<SharedOnBlocks> made(new (std::nothrow) SharedOnBlocks(engine_, budget_));
+  if (made == nullptr) return nullptr;
+  SharedOnBlocks* first = nullptr;
+  if (shared_.compare_exchange_strong(first, made.get(), std::memory_order_acq_rel)) {
+    first = made.release();
   }
+  return &*first->arena;
+}
+
+size_t MemoryScope::EndShared() noexcept {
+  SharedOnBlocks* const shared = shared_.load(std::memory_order_relaxed);
+  if (shared == nullptr) return 0;
+  // Its cleanups may still use it.
+  shared->arena->Reset(Retention::Release());
+  shared_.store(nullptr, std::memory_order_relaxed);
+  shared->arena.reset();
+  const size_t left = shared->blocks.Stats().asked_bytes;
+  delete shared;
+  return left;
+}
+
+[[gnu::noinline]] void MemoryScope::End() noexcept {
   size_t left = 0;
+  // The cleanups of each arena may use the other.
+  do {
+    left += EndShared();
+    // What was never charged holds nothing, no cleanups either.
+    if (has_arena_ && arena_.blocks.Stats().asked_bytes != 0) {
+      arena_.arena.Reset(Retention::Release());
+    }
+  } while (shared_.load(std::memory_order_relaxed) != nullptr);
   if (has_arena_) {
     left += arena_.blocks.Stats().asked_bytes;
     std::destroy_at(&arena_);

@@ -3,6 +3,7 @@
 //   granary::QueryScope query(memory, {.id = 17, .limit_bytes = size_t{1} << 30});
 //   std::pmr::vector<Row> rows(&query.arena());
 //   granary::OperatorScope sort(query, {.name = "sort"});
+//   Row* row = query.shared().Create<Row>(key);  // any of the query's threads
 //   ...
 //   if (!query.Promote(result)) ...        // what is to outlive the query
 //
@@ -15,20 +16,25 @@
 //
 // Costs. A scope that is not used is some 50 instructions, 20 of them stores: no memory, no lock,
 // no call (a test disassembles it). Its arena and its resource are made when they are first asked
-// for; that is a hundred instructions or two, and a test from then on.
+// for, a hundred instructions or two, and a test from then on; shared() takes malloc and two locks.
 //
-// Threading. A scope and its arena belong to one thread at a time; scopes of one query may belong
-// to different threads. A scope outlives the scopes within it.
+// Threading. A scope and its arena belong to one thread at a time, but for shared(), Abort and what
+// budget() gives; scopes of one query may belong to different threads. A scope outlives the scopes
+// within it.
 #ifndef GRANARY_INTEGRATION_QUERY_SCOPE_H_
 #define GRANARY_INTEGRATION_QUERY_SCOPE_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
+#include <optional>
 
 #include "arena/arena.h"
+#include "arena/concurrent_arena.h"
 #include "integration/engine_memory.h"
 #include "integration/routed_resource.h"
 #include "memory/memory_budget.h"
@@ -60,6 +66,19 @@ class MemoryScope {
       MakeResource();
     return resource_;
   }
+  // For all threads that work for the scope, from any of them: what they make together lives until
+  // the scope's end, and is not promoted. The first call makes it, and throws std::bad_alloc if
+  // there is no memory for that; each thread that allocates takes a page.
+  ConcurrentArena& shared() {
+    if (ConcurrentArena* const made = TryShared()) [[likely]]
+      return *made;
+    throw std::bad_alloc();
+  }
+  // The same, nullptr on refusal.
+  [[nodiscard]] ConcurrentArena* TryShared() noexcept {
+    SharedOnBlocks* const made = shared_.load(std::memory_order_acquire);
+    return made != nullptr ? &*made->arena : MakeShared();
+  }
   MemoryBudget& budget() noexcept { return budget_; }
   EngineMemory& engine() noexcept { return engine_; }
 
@@ -79,7 +98,8 @@ class MemoryScope {
             {.name = options.name, .number = options.id, .hard_limit_bytes = options.limit_bytes}) {
   }
   ~MemoryScope() {
-    if (has_arena_ || has_resource_) [[unlikely]]
+    if (has_arena_ || has_resource_ || shared_.load(std::memory_order_relaxed) != nullptr)
+        [[unlikely]]
       End();
   }
 
@@ -91,13 +111,25 @@ class MemoryScope {
     RoutedResource blocks;
     Arena arena;
   };
+  struct SharedOnBlocks {
+    SharedOnBlocks(EngineMemory& engine, MemoryBudget& budget) noexcept;
+
+    SharedRoutedResource blocks;
+    // Ends before it is looked what is left of the blocks.
+    std::optional<ConcurrentArena> arena;
+  };
 
   void MakeArena() noexcept;
   void MakeResource() noexcept;
+  ConcurrentArena* MakeShared() noexcept;
+  // Returns the bytes that are still out.
+  size_t EndShared() noexcept;
   void End() noexcept;
 
   EngineMemory& engine_;
   MemoryBudget budget_;
+  // Release, with the acquire of TryShared: who finds it finds it whole.
+  std::atomic<SharedOnBlocks*> shared_ = nullptr;
   bool has_arena_ = false;
   bool has_resource_ = false;
   union {

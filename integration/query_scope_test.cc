@@ -1,10 +1,13 @@
 // QueryScope: what a query may have, what comes back at its end, and what lives on.
 #include "integration/query_scope.h"
 
+#include <array>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstring>
 #include <memory_resource>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -212,6 +215,130 @@ TEST(QueryScopeTest, WhatOutlivesItsScopeIsCounted) {
   EXPECT_EQ(engine.escaped_bytes(), 1000u);
   EXPECT_GE(engine.queries_budget().Stats().escaped_bytes, 1000u);
   MallocResource::Default().deallocate(p, 1000, 8);
+}
+
+// What threads of one query make together, with destructors, charged to it and gone at its end.
+TEST(QueryScopeTest, ThreadsOfAQueryShareAnArena) {
+  constexpr uint64_t kThreads = 8;
+  constexpr uint64_t kRows = 20'000;
+  struct Row {
+    Row(uint64_t at, std::atomic<uint64_t>& counter) : key(at), ended(counter) {}
+    ~Row() { ++ended; }
+    uint64_t key;
+    std::atomic<uint64_t>& ended;
+  };
+  EngineMemory engine({.limit_bytes = 64 * kMiB});
+  std::atomic<uint64_t> ended = 0;
+  {
+    QueryScope query(engine, {.id = 11, .limit_bytes = 32 * kMiB});
+    EXPECT_EQ(query.budget().Stats().taken_bytes, 0u);
+    std::array<std::vector<const Row*>, kThreads> rows;
+    std::barrier start(kThreads);
+    std::vector<std::thread> threads;
+    for (uint64_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        start.arrive_and_wait();
+        ConcurrentArena& arena = query.shared();
+        for (uint64_t i = 0; i < kRows; ++i) rows[t].push_back(arena.Create<Row>(i, ended));
+        EXPECT_EQ(&arena, &query.shared());
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& of_thread : rows) {
+      for (uint64_t i = 0; i < kRows; ++i) ASSERT_EQ(of_thread[i]->key, i);
+    }
+    const BudgetStats stats = query.budget().Stats();
+    EXPECT_GE(stats.taken_bytes - stats.prepaid_bytes, kThreads * kRows * sizeof(Row));
+    EXPECT_EQ(query.shared().lane_count(), kThreads);
+    EXPECT_EQ(query.shared().Stats().held_bytes, stats.taken_bytes - stats.prepaid_bytes);
+    EXPECT_EQ(ended, 0u);
+  }
+  EXPECT_EQ(ended, kThreads * kRows);
+  ExpectAllBack(engine);
+}
+
+// Whichever of their allocations is the first to be refused: the limit holds, the exception names
+// it, and everything is back at the end, also while the threads live on.
+TEST(QueryScopeTest, ThreadsThatShareAnArenaAreRefusedAtTheLimit) {
+  constexpr size_t kThreads = 4;
+  EngineMemory engine({.limit_bytes = 64 * kMiB});
+  for (size_t limit = 8 * kKiB; limit <= 2 * kMiB; limit += 56 * kKiB) {
+    auto query =
+        std::make_optional<QueryScope>(engine, ScopeOptions{.id = 3, .limit_bytes = limit});
+    std::atomic<size_t> refused = 0;
+    std::barrier step(kThreads + 1);
+    std::vector<std::thread> threads;
+    for (size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        ConcurrentArena& arena = query->shared();
+        // Large objects among the small ones, and cleanups.
+        size_t allocations = 0;
+        for (; allocations < 100'000; ++allocations) {
+          const size_t bytes = (allocations + t) % 16 == 0 ? 20 * kKiB : 500;
+          if (arena.TryAllocate(bytes, 8) == nullptr) break;
+          (void)arena.TryDefer([](void*) {}, nullptr);
+        }
+        EXPECT_LT(allocations, 100'000u);
+        try {
+          (void)arena.allocate(limit, 8);
+          ADD_FAILURE() << "more than there is";
+        } catch (const BudgetExceeded& refusal) {
+          EXPECT_EQ(refusal.scope_path(), "engine/queries/query 3");
+          EXPECT_EQ(refusal.limit_bytes(), limit);
+          ++refused;
+        }
+        step.arrive_and_wait();
+        step.arrive_and_wait();
+      });
+    }
+    step.arrive_and_wait();
+    EXPECT_EQ(refused, kThreads);
+    EXPECT_LE(query->budget().Stats().peak_bytes, limit);
+    if (limit > 512 * kKiB) {
+      const BudgetStats stats = query->budget().Stats();
+      EXPECT_GT(stats.taken_bytes - stats.prepaid_bytes, limit / 2) << "it was used";
+    }
+    query.reset();
+    ExpectAllBack(engine);
+    step.arrive_and_wait();
+    for (std::thread& thread : threads) thread.join();
+  }
+  EXPECT_EQ(engine.queries_budget().Stats().escaped_bytes, 0u);
+}
+
+TEST(QueryScopeTest, WhatOutlivesASharedArenaIsCounted) {
+  EngineMemory engine({.limit_bytes = 64 * kMiB});
+  void* p = nullptr;
+  {
+    QueryScope query(engine, {.id = 5});
+    p = query.shared().upstream().TryAllocate(1000, 8);
+    ASSERT_NE(p, nullptr);
+  }
+  EXPECT_EQ(engine.escapes(), 1u);
+  EXPECT_EQ(engine.escaped_bytes(), 1000u);
+  MallocResource::Default().deallocate(p, 1000, 8);
+}
+
+TEST(QueryScopeTest, CleanupsMayUseTheSharedArena) {
+  struct Chain {
+    Chain(QueryScope& owner, int more) : query(owner), left(more) {}
+    ~Chain() {
+      if (left == 0) return;
+      if (left % 2 == 0) {
+        query.arena().Create<Chain>(query, left - 1);
+      } else {
+        query.shared().Create<Chain>(query, left - 1);
+      }
+    }
+    QueryScope& query;
+    int left;
+  };
+  EngineMemory engine({.limit_bytes = 64 * kMiB});
+  {
+    QueryScope query(engine);
+    query.shared().Create<Chain>(query, 6);
+  }
+  ExpectAllBack(engine);
 }
 
 TEST(QueryScopeTest, ACancelledQueryEndsAndTheOthersGoOn) {
