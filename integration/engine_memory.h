@@ -5,7 +5,8 @@
 //   granary::QueryScope query(memory, {.id = 17, .limit_bytes = size_t{1} << 30});
 //   std::pmr::vector<Row> rows(&query.arena());
 //
-// One page pool, one malloc and one budget over both. The pool's range is as large as the limit,
+// One page pool, and one budget over it and over what comes from malloc and the system: larger
+// blocks are mappings, so that what is freed is gone. The pool's range is as large as the limit,
 // its memory as large as what is used; free pages are given back to the system when anybody needs
 // memory and there is none left.
 //

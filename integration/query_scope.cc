@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
 
 namespace granary {
@@ -91,15 +92,40 @@ size_t MemoryScope::EndShared() noexcept {
     engine_.CountEscape(budget_, left);
 }
 
+// A page is refused by the pool's node, and of another size than what was asked for.
+Error MemoryScope::Refusal(size_t bytes) const {
+  const size_t page_bytes = engine_.pages().block_bytes();
+  const MemoryBudget* const pages = engine_.pages().pool().budget();
+  if (budget_.is_aborted() || !pages->has_refused()) return budget_.Refusal(bytes);
+  Error error = pages->Refusal(page_bytes);
+  error.message = budget_.Path() + " asked for " + std::to_string(bytes) + " bytes; " +
+                  std::move(error.message);
+  return error;
+}
+
 Expected<void> MemoryScope::Promote(MemoryScope& to) {
+  if (&engine_ != &to.engine_) {
+    return tl::unexpected(Error{.code = ErrorCode::kInvalidArgument,
+                                .message = budget_.Path() + " and " + to.budget_.Path() +
+                                           " are of two engines, whose memory is not the same",
+                                .where = "MemoryScope::Promote"});
+  }
   if (!has_arena_) return {};
   // What it has retained stays behind, and is of no use there.
   (void)arena_.arena.Trim();
   Arena& target = to.arena();
   const size_t bytes = arena_.blocks.Stats().asked_bytes;
-  const auto absorb = [&] { return target.Absorb(std::move(arena_.arena)); };
+  bool has_room = false;
+  const auto absorb = [&] {
+    has_room = true;
+    return target.Absorb(std::move(arena_.arena));
+  };
   if (to.arena_.blocks.Adopt(arena_.blocks, absorb)) return {};
-  return tl::unexpected(to.budget_.Refusal(bytes));
+  if (!has_room) return tl::unexpected(to.Refusal(bytes));
+  return tl::unexpected(Error{.code = ErrorCode::kInvalidArgument,
+                              .message = "the arena of " + to.budget_.Path() +
+                                         " cannot take over that of " + budget_.Path(),
+                              .where = "MemoryScope::Promote"});
 }
 
 // --- The emergency block ------------------------------------------------------------------------

@@ -42,8 +42,8 @@
 namespace granary {
 
 struct ScopeOptions {
-  // A string literal, or one that outlives the scope.
-  const char* name = "query";
+  // A string literal, or one that outlives the scope; nullptr is `query`, `operator` or `result`.
+  const char* name = nullptr;
   // Shown behind the name unless it is 0.
   uint64_t id = 0;
   size_t limit_bytes = SIZE_MAX;
@@ -85,18 +85,24 @@ class MemoryScope {
   // Refuses all further memory to the scope and those within it. Any thread.
   void Abort(Error reason) { budget_.Abort(std::move(reason)); }
 
+  // Why `bytes` more were refused to the scope, or would be now: the limit that was met, this
+  // scope's or one above it, and who has the memory.
+  Error Refusal(size_t bytes) const;
+
   // Makes everything that lives in this scope's arena live in that of `to`, without a copy, and
-  // charges it there. kOutOfMemory if it does not fit under the limits of `to`, and then nothing
-  // has changed.
+  // charges it there instead. kOutOfMemory if it does not fit under the limits of `to`;
+  // kInvalidArgument if that is another engine's, or one of the arenas cannot (Arena::Absorb); then
+  // nothing has changed. Containers of std::pmr go on asking the arena that they were made with:
+  // what is promoted is better plain data.
   Expected<void> Promote(MemoryScope& to);
 
  protected:
-  MemoryScope(EngineMemory& engine, MemoryBudget& parent, const ScopeOptions& options) noexcept
+  MemoryScope(EngineMemory& engine, MemoryBudget& parent, const ScopeOptions& options,
+              const char* default_name) noexcept
       : engine_(engine),
-        budget_(
-            parent,
-            {.name = options.name, .number = options.id, .hard_limit_bytes = options.limit_bytes}) {
-  }
+        budget_(parent, {.name = options.name != nullptr ? options.name : default_name,
+                         .number = options.id,
+                         .hard_limit_bytes = options.limit_bytes}) {}
   ~MemoryScope() {
     if (has_arena_ || has_resource_ || shared_.load(std::memory_order_relaxed) != nullptr)
         [[unlikely]]
@@ -166,7 +172,7 @@ class EmergencyBlock {
 class QueryScope final : public MemoryScope {
  public:
   explicit QueryScope(EngineMemory& engine, const ScopeOptions& options = {}) noexcept
-      : MemoryScope(engine, engine.queries_budget(), options) {}
+      : MemoryScope(engine, engine.queries_budget(), options, "query") {}
 
   // For the handling of an error at the limit: it has its 4 KiB in any case.
   Arena& emergency_arena() noexcept { return emergency_.arena(); }
@@ -177,15 +183,14 @@ class QueryScope final : public MemoryScope {
 
 class ResultScope final : public MemoryScope {
  public:
-  explicit ResultScope(EngineMemory& engine,
-                       const ScopeOptions& options = {.name = "result"}) noexcept
-      : MemoryScope(engine, engine.results_budget(), options) {}
+  explicit ResultScope(EngineMemory& engine, const ScopeOptions& options = {}) noexcept
+      : MemoryScope(engine, engine.results_budget(), options, "result") {}
 };
 
 class OperatorScope final : public MemoryScope {
  public:
-  explicit OperatorScope(MemoryScope& within, const ScopeOptions& options = {.name = "operator"})
-      : MemoryScope(within.engine(), within.budget(), options) {}
+  explicit OperatorScope(MemoryScope& within, const ScopeOptions& options = {}) noexcept
+      : MemoryScope(within.engine(), within.budget(), options, "operator") {}
   ~OperatorScope() { StopSpilling(); }
 
   // Calls `spill(bytes)` when others than this scope lack so many bytes: of this query or another,

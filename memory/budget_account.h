@@ -61,6 +61,17 @@ class BudgetAccount : public UnmarkedListHook {
     ReleaseSlow(bytes);
   }
 
+  // Makes `bytes`, which were charged by this account, charged by `to`, of the same tree and with
+  // the same `below`: if they fit there, and `move`, which is called when that is certain, returns
+  // true. What is above both is not concerned and needs no room. May run reclaimers.
+  template <class Move>
+  [[nodiscard]] bool TransferTo(BudgetAccount& to, size_t bytes, const Move& move) noexcept {
+    if (!BeginTransfer(to, bytes)) return false;
+    const bool done = move();
+    EndTransfer(to, bytes, done);
+    return done;
+  }
+
   MemoryBudget& budget() const noexcept { return budget_; }
 
  private:
@@ -74,6 +85,8 @@ class BudgetAccount : public UnmarkedListHook {
   static constexpr size_t kFastMax = size_t{1} << 40;
 
   void Close() noexcept;
+  bool BeginTransfer(BudgetAccount& to, size_t bytes) noexcept;
+  void EndTransfer(BudgetAccount& to, size_t bytes, bool done) noexcept;
   bool ChargeSlow(size_t bytes) noexcept;
   void ReleaseSlow(size_t bytes) noexcept;
 

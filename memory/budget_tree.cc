@@ -61,13 +61,13 @@ void BudgetTree::PutBack(const Request& request) noexcept {
 
 const MemoryBudget* BudgetTree::FindAborted(const MemoryBudget& node) noexcept {
   const MemoryBudget* at = &node;
-  while (at != nullptr && at->aborted_ == nullptr) at = at->parent_;
+  while (at != nullptr && at->aborted_.load(std::memory_order_acquire) == nullptr) at = at->parent_;
   return at;
 }
 
 const Error* BudgetTree::AbortedAt(const MemoryBudget& node) noexcept {
   const MemoryBudget* const aborted = FindAborted(node);
-  return aborted != nullptr ? aborted->aborted_.get() : nullptr;
+  return aborted != nullptr ? aborted->aborted_.load(std::memory_order_acquire) : nullptr;
 }
 
 // --- Accounts -----------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* ac
   ++rounds_;
   if (account != nullptr) Settle(*account);
   if (const MemoryBudget* const aborted = FindAborted(*request.node)) {
-    last_refusal_ = {request.node, aborted, aborted->hard_limit_};
+    last_refusal_ = {request.node, aborted, aborted->hard_limit_, request.bytes};
     return Outcome::kAborted;
   }
   MemoryBudget* const full = FindFullHarvested(request);
@@ -146,19 +146,18 @@ BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* ac
   } else {
     const Clock::time_point now = Clock::now();
     const Clock::time_point until = deadline != nullptr ? *deadline : now + kPatience;
-    if (Reclaim(lock, request, until)) {
+    outcome = Reclaim(lock, request, until);
+    if (outcome == Outcome::kCharged) {
       Take(request);
-    } else if (AbortedAt(*request.node) != nullptr) {
-      outcome = Outcome::kAborted;
-    } else {
-      outcome = deadline != nullptr ? Wait(lock, request, until) : Outcome::kRefused;
+    } else if (outcome == Outcome::kRefused && deadline != nullptr) {
+      outcome = Wait(lock, request, until);
     }
   }
   if (outcome == Outcome::kCharged) {
     if (account != nullptr) Prepay(*account);
     AskForSoftLimits(lock, request);
-  } else if (full != nullptr) {
-    last_refusal_ = {request.node, full, full->hard_limit_};
+  } else if (outcome != Outcome::kFoundElsewhere && full != nullptr) {
+    last_refusal_ = {request.node, full, full->hard_limit_, request.bytes};
     ++full->refusals_;
     full->timeouts_ += outcome == Outcome::kTimedOut;
   }
@@ -176,6 +175,38 @@ bool BudgetTree::ChargeFree(const Request& request) noexcept {
   // There is nobody to ask; what is below a soft limit again is remembered.
   AskForSoftLimits(lock, request);
   return true;
+}
+
+const MemoryBudget* BudgetTree::CommonOf(const MemoryBudget& a, const MemoryBudget& b) noexcept {
+  for (const MemoryBudget* common = &a;; common = common->parent_) {
+    for (const MemoryBudget* at = &b; at != nullptr; at = at->parent_) {
+      if (at == common) return common;
+    }
+  }
+}
+
+// Above where the two ways meet, the same is charged before and after.
+bool BudgetTree::BeginTransfer(const Request& from, MemoryBudget& to) noexcept {
+  const Request request{&to, CommonOf(*from.node, to), from.bytes};
+  return Charge(request, nullptr, nullptr) == Outcome::kCharged;
+}
+
+void BudgetTree::EndTransfer(const Request& from, MemoryBudget& to, bool done) noexcept {
+  const MemoryBudget* const common = CommonOf(*from.node, to);
+  // The child of `common` through which a way goes, nullptr for one that begins there.
+  const auto through = [&](MemoryBudget* node) {
+    while (node != common && node->parent_ != common) node = node->parent_;
+    return node != common ? node : nullptr;
+  };
+  const Lock lock(mutex_);
+  ++rounds_;
+  PutBack({done ? from.node : &to, common, from.bytes});
+  // What is charged above is the other one's now.
+  if (done && common != from.below) {
+    if (MemoryBudget* const child = through(from.node)) child->passed_up_ -= from.bytes;
+    if (MemoryBudget* const child = through(&to)) child->passed_up_ += from.bytes;
+  }
+  ServeWaiters();
 }
 
 void BudgetTree::Release(const Request& request, BudgetAccount* account) noexcept {
@@ -208,7 +239,9 @@ void BudgetTree::Abort(MemoryBudget& node, std::unique_ptr<Error> reason) noexce
   const Lock lock(mutex_);
   node.end_is_slow_ = true;
   // The first reason stays; the other is freed behind the lock, with its owner.
-  if (node.aborted_ == nullptr) node.aborted_.swap(reason);
+  if (node.aborted_.load(std::memory_order_relaxed) == nullptr) {
+    node.aborted_.store(reason.release(), std::memory_order_release);
+  }
   Harvest(node);
   for (Waiter& waiter : waiters_) {
     if (waiter.is_over || AbortedAt(*waiter.request.node) == nullptr) continue;
@@ -306,8 +339,18 @@ bool BudgetTree::IsWaitedForBelow(const MemoryBudget& node) const noexcept {
 // --- Reclaiming ---------------------------------------------------------------------------------
 
 bool BudgetTree::Asked::Has(const Reclaimer& reclaimer) const noexcept {
-  return std::find(reclaimers.begin(), reclaimers.begin() + static_cast<ptrdiff_t>(count),
-                   &reclaimer) != reclaimers.begin() + static_cast<ptrdiff_t>(count);
+  return std::any_of(list.begin(), list.begin() + static_cast<ptrdiff_t>(count),
+                     [&](const Who& who) { return who.reclaimer == &reclaimer; });
+}
+
+void BudgetTree::Asked::Add(const Reclaimer& reclaimer) noexcept {
+  list[count++] = {&reclaimer, reclaimer.priority_};
+}
+
+void BudgetTree::Asked::ForgetBefore(int priority) noexcept {
+  const auto end = std::remove_if(list.begin(), list.begin() + static_cast<ptrdiff_t>(count),
+                                  [&](const Who& who) { return who.priority < priority; });
+  count = static_cast<size_t>(end - list.begin());
 }
 
 Reclaimer* BudgetTree::NextReclaimer(MemoryBudget& full, const Request& request, const Asked& asked,
@@ -340,33 +383,40 @@ Reclaimer* BudgetTree::NextReclaimer(MemoryBudget& full, const Request& request,
   return next;
 }
 
-bool BudgetTree::Reclaim(Lock& lock, const Request& request, Clock::time_point deadline) noexcept {
+// What one has released may be in the hands of another, who gave it away at once when asked before:
+// pages that are free in a pool, after an operator spilled. So those before it are asked again;
+// each that gives something costs one more round of them.
+BudgetTree::Outcome BudgetTree::Reclaim(Lock& lock, const Request& request,
+                                        Clock::time_point deadline) noexcept {
   Asked asked;
   while (MemoryBudget* const full = FindFull(request)) {
-    if (AbortedAt(*request.node) != nullptr || Clock::now() >= deadline) return false;
+    if (AbortedAt(*request.node) != nullptr) return Outcome::kAborted;
+    if (Clock::now() >= deadline) return Outcome::kRefused;
     bool others_are_busy = false;
     Reclaimer* const next = asked.count < Asked::kMax
                                 ? NextReclaimer(*full, request, asked, &others_are_busy)
                                 : nullptr;
     if (next != nullptr) {
-      asked.reclaimers[asked.count++] = next;
+      const int priority = next->priority_;
+      asked.Add(*next);
       const size_t room = full->hard_limit_ - std::min(full->hard_limit_, full->taken_);
       const size_t missing = request.bytes - room;
-      CallReclaimer(lock, *next, missing, deadline);
+      if (CallReclaimer(lock, *next, missing, deadline) != 0) asked.ForgetBefore(priority);
+      if (request.found != nullptr && request.found->IsFound()) return Outcome::kFoundElsewhere;
       // What it released may be in the credit of an account.
       if (MemoryBudget* const still = FindFull(request)) Harvest(*still);
     } else if (others_are_busy) {
       ++full->waits_;
       reclaimed_.wait_until(lock, deadline);
     } else {
-      return false;
+      return Outcome::kRefused;
     }
   }
-  return true;
+  return Outcome::kCharged;
 }
 
-void BudgetTree::CallReclaimer(Lock& lock, Reclaimer& reclaimer, size_t bytes,
-                               Clock::time_point deadline) noexcept {
+size_t BudgetTree::CallReclaimer(Lock& lock, Reclaimer& reclaimer, size_t bytes,
+                                 Clock::time_point deadline) noexcept {
   Call call{&reclaimer, false, call_};
   reclaimer.is_busy_ = true;
   call_ = &call;
@@ -379,6 +429,7 @@ void BudgetTree::CallReclaimer(Lock& lock, Reclaimer& reclaimer, size_t bytes,
     reclaimer.budget_->reclaimed_ += released;
   }
   reclaimed_.notify_all();
+  return released;
 }
 
 // A soft limit asks once, and again when as much more was taken as a reclaimer may need to find.
@@ -396,7 +447,7 @@ void BudgetTree::AskForSoftLimits(Lock& lock, const Request& request) noexcept {
            Clock::now() < deadline) {
       Reclaimer* const next = NextReclaimer(*node, request, asked, &others_are_busy);
       if (next == nullptr) break;
-      asked.reclaimers[asked.count++] = next;
+      asked.Add(*next);
       CallReclaimer(lock, *next, excess, deadline);
     }
   }
@@ -441,12 +492,16 @@ BudgetStats BudgetTree::Stats(const MemoryBudget& node) noexcept {
 size_t BudgetTree::Snapshot(const MemoryBudget& node, BudgetStats* out, size_t out_count) noexcept {
   const Lock lock(mutex_);
   size_t count = 0;
-  const auto add = [&](const auto& self, const MemoryBudget& at, size_t depth) -> size_t {
+  // The way down to a node.
+  struct Step {
+    const MemoryBudget& node;
+    size_t row;
+    const Step* above;
+  };
+  const auto add = [&](const auto& self, const MemoryBudget& at, size_t depth,
+                       const Step* above) -> void {
     const size_t row = count++;
-    size_t prepaid = 0;
-    for (const BudgetAccount& account : at.accounts_) prepaid += account.credit();
-    for (const MemoryBudget& child : at.children_) prepaid += self(self, child, depth + 1);
-    prepaid = std::min(prepaid, at.taken_);
+    const Step step{at, row, above};
     if (row < out_count) {
       out[row] = {.name = at.name_,
                   .number = at.number_,
@@ -454,19 +509,24 @@ size_t BudgetTree::Snapshot(const MemoryBudget& node, BudgetStats* out, size_t o
                   .hard_limit_bytes = at.hard_limit_,
                   .soft_limit_bytes = at.soft_limit_,
                   .taken_bytes = at.taken_,
-                  .prepaid_bytes = prepaid,
                   .peak_bytes = at.peak_,
                   .escaped_bytes = at.escaped_,
                   .refusals = at.refusals_,
                   .waits = at.waits_,
                   .timeouts = at.timeouts_,
                   .reclaimed_bytes = at.reclaimed_,
-                  .is_aborted = at.aborted_ != nullptr,
+                  .is_aborted = at.aborted_.load(std::memory_order_relaxed) != nullptr,
                   .rounds = rounds_};
     }
-    return prepaid;
+    // What is prepaid is taken from the account's budget up to where its charges end.
+    for (const BudgetAccount& account : at.accounts_) {
+      for (const Step* on = &step; on != nullptr && &on->node != account.below_; on = on->above) {
+        if (on->row < out_count) out[on->row].prepaid_bytes += account.credit();
+      }
+    }
+    for (const MemoryBudget& child : at.children_) self(self, child, depth + 1, &step);
   };
-  add(add, node, 0);
+  add(add, node, 0, nullptr);
   return count;
 }
 
@@ -480,25 +540,28 @@ BudgetTree::Holders BudgetTree::HoldersAgainst(const Request& request) noexcept 
   holders.limit_bytes = full->hard_limit_;
   holders.taken_bytes = holders.others_bytes = full->taken_;
   // The largest, by insertion.
+  const auto insert = [](std::array<Holders::Holder, Holders::kMax>& largest, size_t& count,
+                         const Holders::Holder& holder) {
+    if (holder.bytes == 0) return;
+    size_t place = count;
+    while (place > 0 && largest[place - 1].bytes < holder.bytes) --place;
+    if (place == Holders::kMax) return;
+    count = std::min(count + 1, Holders::kMax);
+    std::move_backward(largest.begin() + place, largest.begin() + count - 1,
+                       largest.begin() + count);
+    largest[place] = holder;
+  };
   for (const MemoryBudget& child : full->children_) {
-    if (child.taken_ == 0) continue;
-    size_t place = std::min(holders.count, Holders::kMax);
-    while (place > 0 && holders.largest[place - 1].bytes < child.taken_) --place;
-    if (place == Holders::kMax) continue;
-    holders.count = std::min(holders.count + 1, Holders::kMax);
-    std::move_backward(holders.largest + place, holders.largest + holders.count - 1,
-                       holders.largest + holders.count);
-    holders.largest[place] = {child.name_, child.number_, child.taken_};
+    // A child may have more than it has of this: memory that another node is charged for.
+    insert(holders.largest, holders.count, {child.name_, child.number_, child.passed_up_});
+    for (const MemoryBudget& below : child.children_) {
+      insert(holders.below, holders.below_count, {below.name_, below.number_, below.taken_});
+    }
   }
   for (size_t i = 0; i < holders.count; ++i) {
     holders.others_bytes -= std::min(holders.others_bytes, holders.largest[i].bytes);
   }
   return holders;
-}
-
-bool BudgetTree::is_aborted(const MemoryBudget& node) noexcept {
-  const Lock lock(mutex_);
-  return AbortedAt(node) != nullptr;
 }
 
 }  // namespace granary

@@ -23,10 +23,13 @@ class BudgetTree {
     MemoryBudget* node;
     const MemoryBudget* below;
     size_t bytes;
+    // Asked after each reclaimer, if there is one: whether the requester needs no charge any more.
+    const FoundElsewhere* found = nullptr;
   };
 
   enum class Outcome {
     kCharged,
+    kFoundElsewhere,
     kRefused,
     kAborted,
     kTimedOut,
@@ -45,6 +48,10 @@ class BudgetTree {
   // The same as far as it asks nobody; refuses without a trace.
   bool ChargeFree(const Request& request) noexcept;
   void Release(const Request& request, BudgetAccount* account) noexcept;
+  // Charges `to` what is charged to `from`, too; what is above both of them is not concerned. True,
+  // or nothing has changed. Then one of the two is no longer charged: `from` if it is `done`.
+  bool BeginTransfer(const Request& from, MemoryBudget& to) noexcept;
+  void EndTransfer(const Request& from, MemoryBudget& to, bool done) noexcept;
 
   void Close(BudgetAccount& account) noexcept;
   void Close(MemoryBudget& node) noexcept;
@@ -64,6 +71,7 @@ class BudgetTree {
     const MemoryBudget* node;
     const MemoryBudget* limit;
     size_t limit_bytes;
+    size_t asked_bytes;
   };
   static LastRefusal& last_refusal() noexcept { return last_refusal_; }
 
@@ -76,21 +84,27 @@ class BudgetTree {
     const MemoryBudget* limit = nullptr;
     size_t limit_bytes = 0;
     size_t taken_bytes = 0;
-    size_t count = 0;
-    struct {
+    struct Holder {
       const char* name;
       uint64_t number;
       size_t bytes;
-    } largest[kMax] = {};
+    };
+    // Of the limit's children those that have most of it, and of theirs those that have most.
+    std::array<Holder, kMax> largest = {};
+    size_t count = 0;
     size_t others_bytes = 0;
+    std::array<Holder, kMax> below = {};
+    size_t below_count = 0;
   };
   Holders HoldersAgainst(const Request& request) noexcept;
   // The node that was aborted, this one or one above it, or nullptr; and its reason.
   static const MemoryBudget* FindAborted(const MemoryBudget& node) noexcept;
   static const Error* AbortedAt(const MemoryBudget& node) noexcept;
-  bool is_aborted(const MemoryBudget& node) noexcept;
 
  private:
+  // The lowest node that is at or above both.
+  static const MemoryBudget* CommonOf(const MemoryBudget& a, const MemoryBudget& b) noexcept;
+
   using Lock = std::unique_lock<std::mutex>;
 
   struct Waiter : boost::intrusive::list_base_hook<> {
@@ -109,10 +123,17 @@ class BudgetTree {
   // Whom a request has asked already.
   struct Asked {
     static constexpr size_t kMax = 64;
-    std::array<Reclaimer*, kMax> reclaimers;
+    struct Who {
+      const Reclaimer* reclaimer;
+      int priority;
+    };
+    std::array<Who, kMax> list;
     size_t count = 0;
 
     bool Has(const Reclaimer& reclaimer) const noexcept;
+    void Add(const Reclaimer& reclaimer) noexcept;
+    // Those before `priority` may be asked again.
+    void ForgetBefore(int priority) noexcept;
   };
 
   // All with the lock.
@@ -134,11 +155,12 @@ class BudgetTree {
   Outcome WhoCouldRelease(const MemoryBudget& full, const Request& request) const noexcept;
   bool IsWaitedForBelow(const MemoryBudget& node) const noexcept;
 
-  // Asks one after the other until the request fits or all were asked. The lock is given up
-  // meanwhile.
-  bool Reclaim(Lock& lock, const Request& request, Clock::time_point deadline) noexcept;
-  void CallReclaimer(Lock& lock, Reclaimer& reclaimer, size_t bytes,
-                     Clock::time_point deadline) noexcept;
+  // Asks one after the other until the request fits, or is not needed, or all were asked. The lock
+  // is given up meanwhile. kCharged means that it fits.
+  Outcome Reclaim(Lock& lock, const Request& request, Clock::time_point deadline) noexcept;
+  // Returns how much it said that it has released.
+  size_t CallReclaimer(Lock& lock, Reclaimer& reclaimer, size_t bytes,
+                       Clock::time_point deadline) noexcept;
   // The next one to ask; nullptr, and whether one was passed over because it is at work.
   Reclaimer* NextReclaimer(MemoryBudget& full, const Request& request, const Asked& asked,
                            bool* others_are_busy) noexcept;

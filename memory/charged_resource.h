@@ -32,22 +32,24 @@ class ChargedCalls {
   explicit ChargedCalls(MemoryBudget& budget, const MemoryBudget* below = nullptr) noexcept
       : account_(budget, below) {}
 
-  [[nodiscard]] void* TryAllocate(auto& upstream, size_t bytes, size_t alignment) noexcept {
-    const size_t charged = ChargeFor(bytes);
-    if (!account_.TryCharge(charged)) [[unlikely]]
+  // `charge` is what the block takes, if that is not what is asked for.
+  [[nodiscard]] void* TryAllocate(auto& upstream, size_t bytes, size_t alignment,
+                                  size_t charge) noexcept {
+    if (!account_.TryCharge(charge)) [[unlikely]]
       return nullptr;
     void* const p = upstream.TryAllocate(bytes, alignment);
     if (p == nullptr) [[unlikely]] {
-      account_.Release(charged);
+      account_.Release(charge);
       budget().ForgetRefusal();
     }
     return p;
   }
+  [[nodiscard]] void* TryAllocate(auto& upstream, size_t bytes, size_t alignment) noexcept {
+    return TryAllocate(upstream, bytes, alignment, ChargeFor(bytes));
+  }
 
   [[nodiscard]] bool TryResize(auto& upstream, void* p, size_t old_bytes, size_t new_bytes,
-                               size_t alignment) noexcept {
-    const size_t before = ChargeFor(old_bytes);
-    const size_t after = ChargeFor(new_bytes);
+                               size_t alignment, size_t before, size_t after) noexcept {
     if (after > before && !account_.TryCharge(after - before)) return false;
     const bool resized = upstream.TryResize(p, old_bytes, new_bytes, alignment);
     // What is charged too much by now.
@@ -56,10 +58,18 @@ class ChargedCalls {
     if (excess != 0) account_.Release(excess);
     return resized;
   }
+  [[nodiscard]] bool TryResize(auto& upstream, void* p, size_t old_bytes, size_t new_bytes,
+                               size_t alignment) noexcept {
+    return TryResize(upstream, p, old_bytes, new_bytes, alignment, ChargeFor(old_bytes),
+                     ChargeFor(new_bytes));
+  }
 
-  void Deallocate(auto& upstream, void* p, size_t bytes, size_t alignment) noexcept {
+  void Deallocate(auto& upstream, void* p, size_t bytes, size_t alignment, size_t charge) noexcept {
     upstream.deallocate(p, bytes, alignment);
-    account_.Release(ChargeFor(bytes));
+    account_.Release(charge);
+  }
+  void Deallocate(auto& upstream, void* p, size_t bytes, size_t alignment) noexcept {
+    Deallocate(upstream, p, bytes, alignment, ChargeFor(bytes));
   }
 
   void ReleaseChain(auto& upstream, const BlockChain& chain) noexcept {
@@ -67,13 +77,11 @@ class ChargedCalls {
     account_.Release(chain.bytes);
   }
 
-  // For memory that comes from, or goes to, another object of this class. Without any there is no
-  // call of the budget's.
-  [[nodiscard]] bool TryChargeFor(size_t bytes) noexcept {
-    return bytes == 0 || account_.TryCharge(bytes);
-  }
-  void DischargeFor(size_t bytes) noexcept {
-    if (bytes != 0) account_.Release(bytes);
+  // For memory that goes to another object of this class: its charge. Without any there is no call
+  // of the budget's, but of `move`.
+  template <class Move>
+  [[nodiscard]] bool TransferTo(ChargedCalls& to, size_t bytes, const Move& move) noexcept {
+    return bytes == 0 ? move() : account_.TransferTo(to.account_, bytes, move);
   }
 
   size_t charged_bytes() const noexcept { return account_.charged_bytes(); }

@@ -31,6 +31,14 @@ void BudgetAccount::ReleaseSlow(size_t bytes) noexcept {
   budget_.tree_->Release({&budget_, below_, bytes}, this);
 }
 
+bool BudgetAccount::BeginTransfer(BudgetAccount& to, size_t bytes) noexcept {
+  return budget_.tree_->BeginTransfer({&budget_, below_, bytes}, to.budget_);
+}
+
+void BudgetAccount::EndTransfer(BudgetAccount& to, size_t bytes, bool done) noexcept {
+  budget_.tree_->EndTransfer({&budget_, below_, bytes}, to.budget_, done);
+}
+
 Reservation::~Reservation() {
   if (bytes_ != 0) budget_->Release(bytes_);
 }
@@ -58,7 +66,7 @@ MemoryBudget::MemoryBudget(const MemoryBudgetOptions& options)
 [[gnu::noinline]] void MemoryBudget::End() noexcept {
   tree_->Close(*this);
   if (parent_ == nullptr) delete tree_;
-  aborted_.reset();
+  delete aborted_.load(std::memory_order_relaxed);
 }
 
 Reclaimer::~Reclaimer() {
@@ -68,6 +76,17 @@ Reclaimer::~Reclaimer() {
 
 bool MemoryBudget::TryCharge(size_t bytes) noexcept {
   return tree_->Charge({this, nullptr, bytes}, nullptr, nullptr) == BudgetTree::Outcome::kCharged;
+}
+
+MemoryBudget::Result MemoryBudget::TryCharge(size_t bytes, const FoundElsewhere& found) noexcept {
+  switch (tree_->Charge({this, nullptr, bytes, &found}, nullptr, nullptr)) {
+    case BudgetTree::Outcome::kCharged:
+      return Result::kCharged;
+    case BudgetTree::Outcome::kFoundElsewhere:
+      return Result::kFoundElsewhere;
+    default:
+      return Result::kRefused;
+  }
 }
 
 bool MemoryBudget::TryChargeFree(size_t bytes) noexcept {
@@ -110,11 +129,15 @@ Error MemoryBudget::Refusal(size_t bytes) const {
     error.code = ErrorCode::kAborted;
     return error;
   }
+  // What was refused may have been more than what its asker was asked for: a block, or a page.
+  const size_t taken =
+      has_refused() ? std::max(bytes, BudgetTree::last_refusal().asked_bytes) : bytes;
   const BudgetTree::Holders holders =
-      tree_->HoldersAgainst({const_cast<MemoryBudget*>(this), nullptr, bytes});
+      tree_->HoldersAgainst({const_cast<MemoryBudget*>(this), nullptr, taken});
   Error error{.code = ErrorCode::kOutOfMemory,
               .message = Path() + " asked for " + std::to_string(bytes) + " bytes",
               .where = "MemoryBudget"};
+  if (taken != bytes) error.message += ", a block of " + std::to_string(taken);
   if (holders.limit == nullptr) {
     error.message += ", which others have released meanwhile";
     return error;
@@ -129,6 +152,11 @@ Error MemoryBudget::Refusal(size_t bytes) const {
   if (holders.count != 0 && holders.others_bytes != 0) {
     error.message += ", others " + std::to_string(holders.others_bytes);
   }
+  for (size_t i = 0; i < holders.below_count; ++i) {
+    const auto& holder = holders.below[i];
+    error.message += (i == 0 ? "; in these " : ", ") + NameOf(holder.name, holder.number) +
+                     " has " + std::to_string(holder.bytes);
+  }
   return error;
 }
 
@@ -141,6 +169,9 @@ void MemoryBudget::ForgetRefusal() const noexcept {
 void MemoryBudget::ThrowRefusal(size_t bytes) const {
   const BudgetTree::LastRefusal last = BudgetTree::last_refusal();
   // The limit is at this node or above, and lives as long.
+  if (const Error* const aborted = BudgetTree::AbortedAt(*this)) {
+    throw BudgetExceeded(Path(), bytes, 0, aborted->message);
+  }
   if (last.node == this) throw BudgetExceeded(last.limit->Path(), bytes, last.limit_bytes);
   throw BudgetExceeded(Path(), bytes, Stats().hard_limit_bytes);
 }
@@ -150,8 +181,6 @@ void MemoryBudget::ThrowRefusal(size_t bytes) const {
 void MemoryBudget::Abort(Error reason) {
   tree_->Abort(*this, std::make_unique<Error>(std::move(reason)));
 }
-
-bool MemoryBudget::is_aborted() const noexcept { return tree_->is_aborted(*this); }
 
 void MemoryBudget::AddReclaimer(Reclaimer& reclaimer, int priority,
                                 Reclaimer::Serves serves) noexcept {

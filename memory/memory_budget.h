@@ -36,11 +36,11 @@
 #ifndef GRANARY_MEMORY_MEMORY_BUDGET_H_
 #define GRANARY_MEMORY_MEMORY_BUDGET_H_
 
+#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -90,6 +90,16 @@ class Reclaimer : public UnmarkedListHook {
   int priority_ = 0;
   Serves serves_ = Serves::kOthers;
   bool is_busy_ = false;
+};
+
+// Memory that may turn up elsewhere while reclaimers are at work: free pages of a pool.
+class FoundElsewhere {
+ public:
+  // Called with the budgets' lock: short, and without any lock of its own.
+  virtual bool IsFound() const noexcept = 0;
+
+ protected:
+  ~FoundElsewhere() = default;
 };
 
 // What a budget says about a node. Bytes are of one moment for all nodes.
@@ -173,6 +183,11 @@ class MemoryBudget : public UnmarkedListHook {
   // asked, for a soft limit too. That counts as no refusal; for who may find memory elsewhere.
   [[nodiscard]] bool TryChargeFree(size_t bytes) noexcept;
 
+  // As TryCharge, for who needs no charge any more once `found` says so, which is asked after each
+  // reclaimer.
+  enum class Result : uint8_t { kCharged, kFoundElsewhere, kRefused };
+  [[nodiscard]] Result TryCharge(size_t bytes, const FoundElsewhere& found) noexcept;
+
   // As TryCharge, and waits for others to release memory, until `deadline`. kOutOfMemory with the
   // limit that was met and who holds the memory; kAborted.
   Expected<void> Charge(size_t bytes, Clock::time_point deadline);
@@ -199,7 +214,14 @@ class MemoryBudget : public UnmarkedListHook {
   // Refuses every charge here and below from now on, with `reason`; who waits there fails now. For
   // good: the scope is to end. Releases go on.
   void Abort(Error reason);
-  bool is_aborted() const noexcept;
+  // A load for each node above; no lock.
+  bool is_aborted() const noexcept {
+    const MemoryBudget* at = this;
+    while (at != nullptr && at->aborted_.load(std::memory_order_acquire) == nullptr) {
+      at = at->parent_;
+    }
+    return at != nullptr;
+  }
 
   // Adds who may be asked when this node or one above it lacks memory, lower priorities first, and
   // among equals the one whose node has most.
@@ -260,7 +282,8 @@ class MemoryBudget : public UnmarkedListHook {
   bool is_linked_ = false;
   // Anything has happened that its end has to undo. By the owner, without the lock.
   bool end_is_slow_ = false;
-  std::unique_ptr<Error> aborted_;
+  // Set once, with the lock; owned. Release, with the acquire of who looks without it.
+  std::atomic<Error*> aborted_ = nullptr;
   boost::intrusive::list<MemoryBudget, boost::intrusive::constant_time_size<false>> children_;
   boost::intrusive::list<Reclaimer, boost::intrusive::constant_time_size<false>> reclaimers_;
   // Those that have prepaid once.

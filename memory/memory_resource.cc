@@ -15,6 +15,17 @@ BudgetExceeded::BudgetExceeded(std::string_view scope_path, size_t asked_bytes,
   }
 }
 
+BudgetExceeded::BudgetExceeded(std::string_view scope_path, size_t asked_bytes, size_t limit_bytes,
+                               std::string_view reason) noexcept
+    : asked_bytes_(asked_bytes), limit_bytes_(limit_bytes) {
+  try {
+    scope_path_ = scope_path;
+    message_ = "no more memory for " + scope_path_ + ": " + std::string(reason);
+  } catch (const std::bad_alloc&) {
+    message_.clear();
+  }
+}
+
 const char* BudgetExceeded::what() const noexcept {
   return message_.empty() ? "memory limit exceeded" : message_.c_str();
 }

@@ -42,6 +42,9 @@ class BudgetExceeded : public std::bad_alloc {
   // `scope_path` names the limit from the root down, `engine/query 17/sort`. Cost: may allocate
   // from malloc for the message; if even that fails, what() falls back to a fixed text.
   BudgetExceeded(std::string_view scope_path, size_t asked_bytes, size_t limit_bytes) noexcept;
+  // Of a scope that was told to end, for `reason`; its limit is 0 from then on.
+  BudgetExceeded(std::string_view scope_path, size_t asked_bytes, size_t limit_bytes,
+                 std::string_view reason) noexcept;
 
   const char* what() const noexcept override;
   const std::string& scope_path() const noexcept { return scope_path_; }

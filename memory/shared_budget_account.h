@@ -31,6 +31,16 @@ class CountingBudgetAccount {
     account_.Release(bytes);
   }
 
+  // As BudgetAccount::TransferTo.
+  template <class Move>
+  [[nodiscard]] bool TransferTo(CountingBudgetAccount& to, size_t bytes,
+                                const Move& move) noexcept {
+    if (!account_.TransferTo(to.account_, bytes, move)) return false;
+    Add(0 - bytes);
+    to.Add(bytes);
+    return true;
+  }
+
   // Charged by this account less released by it: modulo 2^64 if another has released it.
   size_t charged_bytes() const noexcept { return charged_.load(std::memory_order_relaxed); }
   MemoryBudget& budget() const noexcept { return account_.budget(); }

@@ -223,6 +223,7 @@ class PagePool final : private PerThread::Owner {
   // for the next ones. kAsk runs reclaimers, and so must not be within anything of this pool's.
   // False if it is refused, or no page is without memory.
   enum class Reclaimers { kSpare, kAsk };
+  class FreePages;
   bool Fund(size_t count, Reclaimers reclaimers) noexcept;
   void Discharge(size_t pages) noexcept;
   // Takes up to `count` of what is funded.

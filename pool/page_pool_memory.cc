@@ -179,6 +179,18 @@ size_t PagePool::TakeFunds(size_t count) noexcept {
   return static_cast<size_t>(taken);
 }
 
+// What operators that spill give back comes here, and keeps its charge.
+class PagePool::FreePages final : public FoundElsewhere {
+ public:
+  explicit FreePages(const PagePool& pool) noexcept : pool_(pool) {}
+  bool IsFound() const noexcept override {
+    return pool_.free_count_.load(std::memory_order_relaxed) > 0 || pool_.depot_.page_count() > 0;
+  }
+
+ private:
+  const PagePool& pool_;
+};
+
 bool PagePool::Fund(size_t count, Reclaimers reclaimers) noexcept {
   if (budget_ == nullptr) return false;
   budget_->ForgetRefusal();
@@ -190,13 +202,19 @@ bool PagePool::Fund(size_t count, Reclaimers reclaimers) noexcept {
   if (funded > 0) return without_memory > 0;
   count = std::min(count, without_memory);
   if (count == 0) return false;
-  // More at once if there is room, so that the next ones find it done; fewer if there is not.
-  size_t pages = std::min(count + depot_.magazine_pages(), without_memory);
+  // More at once if there is room, so that the next ones find it done; fewer if there is not. But
+  // nobody is asked to release memory for the next ones.
+  const bool asks = reclaimers == Reclaimers::kAsk;
+  size_t pages = asks ? count : std::min(count + depot_.magazine_pages(), without_memory);
   for (; pages > 0; pages = pages > count ? count : pages / 2) {
-    const size_t bytes = pages * page_bytes();
-    const bool charged =
-        reclaimers == Reclaimers::kAsk ? budget_->TryCharge(bytes) : budget_->TryChargeFree(bytes);
-    if (!charged) continue;
+    if (asks) {
+      const FreePages free_pages(*this);
+      const MemoryBudget::Result result = budget_->TryCharge(pages * page_bytes(), free_pages);
+      if (result == MemoryBudget::Result::kFoundElsewhere) return true;
+      if (result == MemoryBudget::Result::kRefused) continue;
+    } else if (!budget_->TryChargeFree(pages * page_bytes())) {
+      continue;
+    }
     charged_.fetch_add(pages, std::memory_order_relaxed);
     funded_.fetch_add(static_cast<int64_t>(pages), std::memory_order_relaxed);
     budget_->ForgetRefusal();

@@ -65,6 +65,11 @@ class BasicPagePoolResource final : public MemoryResource {
     __builtin_unreachable();
   }
 
+  // So that a later one of somebody else's is not taken for it.
+  void ForgetRefusal() const noexcept {
+    if (pool_.budget() != nullptr) pool_.budget()->ForgetRefusal();
+  }
+
   Pool& pool() const noexcept { return pool_; }
 
  private:

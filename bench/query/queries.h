@@ -49,7 +49,7 @@ size_t RunQuery(typename Memory::Engine& engine, std::string_view text) {
   static const query_engine::SpillStorageFactory kNoFiles;
   Memory memory(engine);
   query_engine::QueryContext context{memory, kNoFiles};
-  query_engine::Result result(memory.memory());
+  query_engine::Result result(memory);
   const auto done = query_engine::RunText(text, QueryTables(), context, result);
   if (!done) Die(done.error().message);
   return result.digest().rows;

@@ -14,7 +14,7 @@ namespace {
 granary::Expected<void> Execute(granary::EngineMemory& memory, uint64_t id, size_t limit_bytes) {
   granary::QueryScope query(memory, {.id = id, .limit_bytes = limit_bytes});
   if (query.arena().TryAllocate(limit_bytes / 2, 64) != nullptr) return {};
-  return tl::unexpected(query.budget().Refusal(limit_bytes / 2));
+  return tl::unexpected(query.Refusal(limit_bytes / 2));
 }
 
 }  // namespace

@@ -72,8 +72,10 @@ int main() {
     for (int i = 0; i < 1000; ++i) {
       if (!cache.Add()) return 1;
     }
-    if (CacheStats(memory).taken_bytes == 0 || CacheStats(memory).taken_bytes > kLimit) return 2;
-    if (CacheStats(memory).reclaimed_bytes == 0) return 3;
+    const granary::BudgetStats cached = CacheStats(memory);
+    const size_t cached_bytes = cached.taken_bytes - cached.prepaid_bytes;
+    if (cached_bytes == 0 || cached_bytes > kLimit) return 2;
+    if (cached.reclaimed_bytes == 0) return 3;
 
     granary::QueryScope query(memory, {.id = 17});
     for (int i = 0; i < 1000; ++i) {

@@ -15,7 +15,7 @@ granary::Error Work(granary::QueryScope& query, std::atomic<bool>& has_begun) {
     has_begun = true;
     query.resource().deallocate(run, kRunBytes, 64);
   }
-  return query.budget().Refusal(kRunBytes);
+  return query.Refusal(kRunBytes);
 }
 
 // On any thread.

@@ -11,7 +11,7 @@
 // [sample]
 granary::Expected<void*> MakeRun(granary::QueryScope& query, size_t bytes) {
   void* const run = query.arena().TryAllocate(bytes, 64);
-  if (run == nullptr) return tl::unexpected(query.budget().Refusal(bytes));
+  if (run == nullptr) return tl::unexpected(query.Refusal(bytes));
   return run;
 }
 // [/sample]

@@ -18,7 +18,7 @@ granary::Expected<std::span<const Row>> Run(granary::EngineMemory& memory, uint6
   granary::OperatorScope output(query, {.name = "output"});  // What is to live on, and only that.
   constexpr size_t kCount = 1000;
   Row* const rows = output.arena().TryCreateArray<Row>(kCount);
-  if (rows == nullptr) return tl::unexpected(output.budget().Refusal(kCount * sizeof(Row)));
+  if (rows == nullptr) return tl::unexpected(output.Refusal(kCount * sizeof(Row)));
   for (size_t i = 0; i < kCount; ++i) rows[i] = {.key = i, .count = 2 * i};
   if (auto promoted = output.Promote(result); !promoted) return tl::unexpected(promoted.error());
   return std::span<const Row>(rows, kCount);

@@ -13,11 +13,11 @@ namespace {
 // The same rows in an arena, without anything that would know of it.
 Expected<std::span<const Row>> Keep(std::span<const StoredRow> rows, MemoryScope& scope) {
   Row* const kept = scope.arena().TryCreateArray<Row>(rows.size());
-  if (kept == nullptr) return tl::unexpected(scope.budget().Refusal(rows.size_bytes()));
+  if (kept == nullptr) return tl::unexpected(scope.Refusal(rows.size_bytes()));
   for (size_t i = 0; i < rows.size(); ++i) {
     kept[i] = rows[i].view();
     const char* const text = scope.arena().TryCopy(kept[i].text);
-    if (text == nullptr) return tl::unexpected(scope.budget().Refusal(kept[i].text.size()));
+    if (text == nullptr) return tl::unexpected(scope.Refusal(kept[i].text.size()));
     kept[i].text = {text, kept[i].text.size()};
   }
   return std::span<const Row>(kept, rows.size());
@@ -51,7 +51,7 @@ Expected<std::span<const Row>> Engine::RunIn(QueryScope& scope, const QueryReque
                                              Outcome* outcome) {
   ScopeMemory memory(scope, request.limit_bytes);
   QueryContext context{memory, spill_storage_};
-  Result result(scope.arena());
+  Result result(memory);
   auto done = RunText(request.text, tables_, context, result);
   outcome->spilled_bytes = context.spilled_bytes;
   if (!done) return tl::unexpected(std::move(done.error()));

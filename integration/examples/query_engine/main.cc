@@ -1,7 +1,8 @@
 // Many queries at once under one limit, and what became of them.
 //
 //   bazel run -c opt //integration/examples/query_engine
-//   bazel run -c opt //integration/examples/query_engine -- --memory-mib=64 --query='from lineitem order limit 3'
+//   bazel run -c opt //integration/examples/query_engine -- --memory-mib=64 --query='from lineitem
+//   order limit 3'
 #include <fmt/core.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -110,10 +111,10 @@ class Session {
       const size_t kind = number % kKinds.size();
       const size_t limit_mib =
           kKinds[kind].limit_mib != 0 ? kKinds[kind].limit_mib : options_.query_mib;
-      const Outcome outcome = engine_.Run(
-          {.text = kKinds[kind].text,
-           .id = number + 1,
-           .limit_bytes = limit_mib != 0 ? limit_mib << 20 : SIZE_MAX});
+      const Outcome outcome =
+          engine_.Run({.text = kKinds[kind].text,
+                       .id = number + 1,
+                       .limit_bytes = limit_mib != 0 ? limit_mib << 20 : SIZE_MAX});
       Count(kind, outcome);
       done_.fetch_add(1);
     }
@@ -158,11 +159,11 @@ class Session {
       const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
       const BudgetStats all = memory_.budget().Stats();
       const size_t done = done_;
-      fmt::print(stderr, "\r\x1b[K{:>5} of {} queries  {:5.1f} s  memory {:6.1f} of {:.0f} MiB  [{:<40}]",
-                 done, options_.queries, elapsed.count(),
-                 static_cast<double>(all.taken_bytes) / kMib,
-                 static_cast<double>(all.hard_limit_bytes) / kMib,
-                 std::string(40 * done / options_.queries, '#'));
+      fmt::print(
+          stderr, "\r\x1b[K{:>5} of {} queries  {:5.1f} s  memory {:6.1f} of {:.0f} MiB  [{:<40}]",
+          done, options_.queries, elapsed.count(), static_cast<double>(all.taken_bytes) / kMib,
+          static_cast<double>(all.hard_limit_bytes) / kMib,
+          std::string(40 * done / options_.queries, '#'));
     }
     if (is_terminal) fmt::print(stderr, "\r\x1b[K");
   }
@@ -179,9 +180,9 @@ class Session {
 };
 
 int RunOne(const Options& options, Engine& engine) {
-  const Outcome outcome = engine.Run(
-      {.text = options.query,
-       .limit_bytes = options.query_mib != 0 ? options.query_mib << 20 : SIZE_MAX});
+  const Outcome outcome =
+      engine.Run({.text = options.query,
+                  .limit_bytes = options.query_mib != 0 ? options.query_mib << 20 : SIZE_MAX});
   if (outcome.error) {
     fmt::print(stderr, "{}: {}\n", ErrorCodeName(outcome.error->code), outcome.error->message);
     return 1;
@@ -206,7 +207,8 @@ int RunMany(const Options& options, EngineMemory& memory, Engine& engine) {
   const BudgetStats all = memory.budget().Stats();
   const size_t left = memory.queries_budget().Stats().taken_bytes;
   fmt::print(
-      "\nAll together had {:.1f} MiB at most, of {:.0f}; the process {:.1f}. Left behind: {} bytes.\n",
+      "\nAll together had {:.1f} MiB at most, of {:.0f}; the process {:.1f}. Left behind: {} "
+      "bytes.\n",
       static_cast<double>(all.peak_bytes) / kMib, static_cast<double>(all.hard_limit_bytes) / kMib,
       static_cast<double>(usage.ru_maxrss) / 1024, left);
   return left == 0 && !session.HasFailures() ? 0 : 1;

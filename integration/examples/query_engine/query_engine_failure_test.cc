@@ -136,7 +136,7 @@ TEST(QueryEngineFailureTest, EveryAllocationOfAnOperatorMayBeRefused) {
     bool is_over = false;
     {
       QueryContext context{memory, files};
-      Result result(memory.memory());
+      Result result(memory);
       const auto done = RunText(kEveryOperator, SmallTables(), context, result);
       if (done) {
         EXPECT_TRUE(result.digest().Agrees(expected.digest, expected.is_ordered)) << nth;

@@ -46,6 +46,7 @@ Expected<void> Result::Add(std::span<const Row> rows) {
       if (rows_.size() < kRowsKept) rows_.emplace_back(row);
     }
   } catch (const std::bad_alloc& refusal) {
+    if (auto going_on = memory_.Check(); !going_on) return going_on;
     return tl::unexpected(
         Error{.code = ErrorCode::kOutOfMemory, .message = refusal.what(), .where = "Result::Add"});
   }

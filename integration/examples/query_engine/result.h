@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "integration/examples/query_engine/operator.h"
+#include "integration/examples/query_engine/query_memory.h"
 
 namespace granary::query_engine {
 
@@ -31,8 +32,8 @@ class Result final : public Operator {
  public:
   static constexpr size_t kRowsKept = 100;
 
-  // The rows that it keeps are in `memory`.
-  explicit Result(std::pmr::memory_resource& memory) : rows_(&memory) {}
+  // The rows that it keeps are in `memory`, which outlives it.
+  explicit Result(QueryMemory& memory) : memory_(memory), rows_(&memory.memory()) {}
 
   // kOutOfMemory if they do not fit.
   Expected<void> Add(std::span<const Row> rows) override;
@@ -42,6 +43,7 @@ class Result final : public Operator {
   std::span<const StoredRow> rows() const noexcept { return rows_; }
 
  private:
+  QueryMemory& memory_;
   Digest digest_;
   std::pmr::vector<StoredRow> rows_;
 };

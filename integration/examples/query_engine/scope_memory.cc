@@ -43,7 +43,7 @@ class ScopeWorkspace final : public Workspace {
   // With who has the memory, which the exception does not say.
   Error Explain(const std::bad_alloc& refusal) const override {
     const auto* const exceeded = dynamic_cast<const BudgetExceeded*>(&refusal);
-    if (exceeded != nullptr) return scope_.budget().Refusal(exceeded->asked_bytes());
+    if (exceeded != nullptr) return scope_.Refusal(exceeded->asked_bytes());
     return {.code = ErrorCode::kOutOfMemory, .message = refusal.what(), .where = "ScopeMemory"};
   }
 
@@ -63,7 +63,7 @@ std::unique_ptr<Workspace> ScopeMemory::NewWorkspace(const char* name, size_t sh
 
 Expected<void> ScopeMemory::Check() const {
   if (!scope_.budget().is_aborted()) return {};
-  return tl::unexpected(scope_.budget().Refusal(0));
+  return tl::unexpected(scope_.Refusal(0));
 }
 
 }  // namespace granary::query_engine
