@@ -46,9 +46,8 @@ Arena::Arena(const ArenaOptions& options) noexcept
       retention_(options.retention),
       name_(options.name),
       checker_(options.name) {
-  if (const auto valid = options.Validate(); !valid) {
-    AbortOnMisuse("arena: %s", valid.error().message.c_str());
-  }
+  if (!options.IsValid()) [[unlikely]]
+    AbortOnMisuse("arena: %s", options.Validate().error().message.c_str());
   if (const size_t block_bytes = upstream_->block_bytes(); block_bytes != 0) {
     first_block_bytes_ = max_block_bytes_ = block_bytes - kBlockHeaderBytes;
   }

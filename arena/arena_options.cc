@@ -6,10 +6,6 @@ namespace granary {
 
 namespace {
 
-constexpr size_t kSmallestBlockBytes = 256;
-constexpr size_t kLargestBlockBytes = size_t{1} << 30;
-constexpr size_t kLargestGrowthDivisor = 1024;
-
 tl::unexpected<Error> Invalid(std::string message) {
   return tl::make_unexpected(Error{.code = ErrorCode::kInvalidArgument,
                                    .message = std::move(message),
@@ -19,6 +15,7 @@ tl::unexpected<Error> Invalid(std::string message) {
 }  // namespace
 
 Expected<void> ArenaOptions::Validate() const {
+  if (IsValid()) return {};
   if (first_block_bytes < kSmallestBlockBytes) {
     return Invalid("first_block_bytes is " + std::to_string(first_block_bytes) +
                    "; it has to be at least " + std::to_string(kSmallestBlockBytes));
@@ -35,8 +32,7 @@ Expected<void> ArenaOptions::Validate() const {
     return Invalid("growth_divisor is " + std::to_string(growth_divisor) +
                    "; it has to be from 1 to " + std::to_string(kLargestGrowthDivisor));
   }
-  if (name == nullptr) return Invalid("name is null");
-  return {};
+  return Invalid("name is null");
 }
 
 }  // namespace granary

@@ -54,6 +54,10 @@ enum class Checks : uint8_t {
 };
 
 struct ArenaOptions {
+  static constexpr size_t kSmallestBlockBytes = 256;
+  static constexpr size_t kLargestBlockBytes = size_t{1} << 30;
+  static constexpr size_t kLargestGrowthDivisor = 1024;
+
   // Usable bytes of the first block; later blocks double what is held until they reach the maximum.
   // 256 B <= first_block_bytes <= max_block_bytes <= 1 GiB. On an upstream that has blocks of one
   // size (MemoryResource::block_bytes) every block is one of those, its header included.
@@ -75,6 +79,12 @@ struct ArenaOptions {
   // An error that names the option at fault, or nothing. For options that come from outside the
   // program: the Arena's constructor reports the same error and aborts.
   Expected<void> Validate() const;
+  // Whether there is none; a few comparisons.
+  bool IsValid() const noexcept {
+    return first_block_bytes >= kSmallestBlockBytes && max_block_bytes <= kLargestBlockBytes &&
+           first_block_bytes <= max_block_bytes && growth_divisor >= 1 &&
+           growth_divisor <= kLargestGrowthDivisor && name != nullptr;
+  }
 };
 
 // An arena's figures of this moment, in bytes unless they say count.

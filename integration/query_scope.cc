@@ -60,7 +60,6 @@ MemoryScope::SharedOnBlocks::SharedOnBlocks(EngineMemory& engine, MemoryBudget& 
 
 size_t MemoryScope::EndShared() noexcept {
   SharedOnBlocks* const shared = shared_.load(std::memory_order_relaxed);
-  if (shared == nullptr) return 0;
   // Its cleanups may still use it.
   shared->arena->Reset(Retention::Release());
   shared_.store(nullptr, std::memory_order_relaxed);
@@ -74,7 +73,7 @@ size_t MemoryScope::EndShared() noexcept {
   size_t left = 0;
   // The cleanups of each arena may use the other.
   do {
-    left += EndShared();
+    if (shared_.load(std::memory_order_relaxed) != nullptr) left += EndShared();
     // What was never charged holds nothing, no cleanups either.
     if (has_arena_ && arena_.blocks.Stats().asked_bytes != 0) {
       arena_.arena.Reset(Retention::Release());

@@ -280,7 +280,7 @@ class MemoryBudget : public UnmarkedListHook {
   uint64_t timeouts_ = 0;
   uint64_t reclaimed_ = 0;
   bool is_linked_ = false;
-  // Anything has happened that its end has to undo. By the owner, without the lock.
+  // Anything has happened that its end has to undo. The owner reads it then, without the lock.
   bool end_is_slow_ = false;
   // Set once, with the lock; owned. Release, with the acquire of who looks without it.
   std::atomic<Error*> aborted_ = nullptr;

@@ -246,15 +246,15 @@ TEST(MemoryBudgetStressTest, ASnapshotOfTenThousandNodesAddsUp) {
     size_t charged = 0;
   };
   MemoryBudget root({.name = "process"});
-  std::vector<std::unique_ptr<MemoryBudget>> inner;
+  std::vector<std::unique_ptr<MemoryBudget>> databases;
+  std::vector<std::unique_ptr<MemoryBudget>> queries;
   std::vector<std::unique_ptr<Leaf>> leaves;
-  for (uint64_t database = 0; database < 9; ++database) {
-    inner.push_back(std::make_unique<MemoryBudget>(root, MemoryBudgetOptions{}));
-    MemoryBudget& parent = *inner.back();
-    for (uint64_t query = 0; query < 10; ++query) {
-      inner.push_back(std::make_unique<MemoryBudget>(parent, MemoryBudgetOptions{}));
-      for (uint64_t i = 1; i <= 110; ++i) {
-        leaves.push_back(std::make_unique<Leaf>(*inner.back(), i));
+  for (uint64_t i = 0; i < 9; ++i) {
+    databases.push_back(std::make_unique<MemoryBudget>(root, MemoryBudgetOptions{}));
+    for (uint64_t k = 0; k < 10; ++k) {
+      queries.push_back(std::make_unique<MemoryBudget>(*databases.back(), MemoryBudgetOptions{}));
+      for (uint64_t n = 1; n <= 110; ++n) {
+        leaves.push_back(std::make_unique<Leaf>(*queries.back(), n));
       }
     }
   }

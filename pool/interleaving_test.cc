@@ -309,21 +309,21 @@ bool CreditFails(Fault fault, bool stores_are_delayed, int interruptions_max) {
 }
 
 TEST(InterleavingTest, CreditThatWasTakenIsNotUsed) {
-  EXPECT_FALSE(CreditFails(Fault::kNone, false, 3));
+  EXPECT_FALSE(CreditFails(Fault::kNone, false, 2));
   EXPECT_FALSE(CreditFails(Fault::kNone, true, 3));
 }
 
 TEST(InterleavingTest, CreditTakenWithoutAFenceIsFoundOut) {
-  EXPECT_FALSE(CreditFails(Fault::kNoFence, false, 3)) << "without store buffers it is not needed";
-  EXPECT_TRUE(CreditFails(Fault::kNoFence, true, 3));
+  EXPECT_FALSE(CreditFails(Fault::kNoFence, false, 2)) << "without store buffers it is not needed";
+  EXPECT_TRUE(CreditFails(Fault::kNoFence, true, 2));
 }
 
 TEST(InterleavingTest, CreditTakenFromWhoIsInsideIsFoundOut) {
-  EXPECT_TRUE(CreditFails(Fault::kNoWait, false, 3));
+  EXPECT_TRUE(CreditFails(Fault::kNoWait, false, 2));
 }
 
 TEST(InterleavingTest, CreditTakenWithoutAStopIsFoundOut) {
-  EXPECT_TRUE(CreditFails(Fault::kNoStop, false, 3));
+  EXPECT_TRUE(CreditFails(Fault::kNoStop, false, 2));
 }
 
 // The stop lasts: an owner that is in the middle of finding it out changes nothing, and has not to
