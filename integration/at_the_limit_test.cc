@@ -150,7 +150,8 @@ TEST(AtTheLimitTest, ARefusalNamesTheQueriesThatHaveTheMemory) {
   while (large.arena().TryAllocate(60'000, 8) != nullptr) {
   }
   const std::string message = large.Refusal(60'000).message;
-  EXPECT_NE(message.find("engine/queries/query 7 asked for 60000 bytes"), std::string::npos) << message;
+  EXPECT_NE(message.find("engine/queries/query 7 asked for 60000 bytes"), std::string::npos)
+      << message;
   EXPECT_NE(message.find("engine has "), std::string::npos) << message;
   EXPECT_NE(message.find("by pages 16777216"), std::string::npos) << message;
   EXPECT_NE(message.find("in these query 7 has "), std::string::npos) << message;
@@ -177,7 +178,8 @@ TEST(AtTheLimitTest, WhatIsThrownAfterAnAbortSaysWhy) {
     (void)query.arena().allocate(4'000, 8);
     ADD_FAILURE() << "it was served";
   } catch (const BudgetExceeded& refusal) {
-    EXPECT_STREQ(refusal.what(), "no more memory for engine/queries/query 7: cancelled by its user");
+    EXPECT_STREQ(refusal.what(),
+                 "no more memory for engine/queries/query 7: cancelled by its user");
     EXPECT_EQ(refusal.limit_bytes(), 0u);
   }
   EXPECT_EQ(query.Refusal(4'000).code, ErrorCode::kAborted);

@@ -2,8 +2,8 @@
 #ifndef GRANARY_INTEGRATION_EXAMPLES_QUERY_ENGINE_OPERATOR_H_
 #define GRANARY_INTEGRATION_EXAMPLES_QUERY_ENGINE_OPERATOR_H_
 
-#include <array>
 #include <cstddef>
+#include <memory>
 #include <span>
 
 #include "integration/examples/query_engine/row.h"
@@ -36,19 +36,22 @@ class Batch {
   explicit Batch(Operator& to) noexcept : to_(to) {}
 
   Expected<void> Add(const Row& row) {
-    rows_[count_++] = row;
-    return count_ == kRowsMax ? Flush() : Expected<void>();
+    std::construct_at(rows() + count_, row);
+    return ++count_ == kRowsMax ? Flush() : Expected<void>();
   }
   Expected<void> Flush() {
     const size_t count = count_;
     count_ = 0;
-    return count != 0 ? to_.Add(std::span(rows_).first(count)) : Expected<void>();
+    return count != 0 ? to_.Add({rows(), count}) : Expected<void>();
   }
 
  private:
+  Row* rows() noexcept { return reinterpret_cast<Row*>(bytes_); }
+
   Operator& to_;
   size_t count_ = 0;
-  std::array<Row, kRowsMax> rows_;
+  // Not std::array<Row>, which would be initialised.
+  alignas(Row) std::byte bytes_[kRowsMax * sizeof(Row)];
 };
 
 }  // namespace granary::query_engine

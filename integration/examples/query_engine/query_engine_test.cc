@@ -16,7 +16,7 @@ namespace {
 
 // Not in the memory that the tests are about.
 const Tables& TestTables() {
-  static const Tables tables(0.01, *std::pmr::new_delete_resource());
+  static const Tables tables(0.005, *std::pmr::new_delete_resource());
   return tables;
 }
 
@@ -34,7 +34,7 @@ TEST(QueryEngineTest, AnswersAreRight) {
 TEST(QueryEngineTest, AnswersAreRightWhenOperatorsSpill) {
   EngineMemory memory({.limit_bytes = 256 * kMiB, .page_bytes = 16 * kKiB});
   Engine engine(memory, TestTables());
-  for (const size_t limit : {1 * kMiB, 1500 * kKiB, 3 * kMiB}) {
+  for (const size_t limit : {1 * kMiB, 1500 * kKiB}) {
     size_t spilled_count = 0;
     for (const char* const text : kQueries) {
       const Outcome outcome = engine.Run({.text = text, .limit_bytes = limit});
@@ -68,7 +68,7 @@ TEST(QueryEngineTest, AQueryThatAsksTooMuchIsRefusedWithTheReasonAndOthersGoOn) 
   });
   for (int i = 0; i < 20; ++i) {
     const Outcome outcome =
-        engine.Run({.text = "from lineitem order limit 50000", .id = 7, .limit_bytes = 1 * kMiB});
+        engine.Run({.text = "from lineitem order limit 25000", .id = 7, .limit_bytes = 1 * kMiB});
     ASSERT_TRUE(outcome.error);
     EXPECT_EQ(outcome.error->code, ErrorCode::kOutOfMemory);
     EXPECT_NE(outcome.error->message.find("engine/queries/query 7 has"), std::string::npos)
@@ -82,14 +82,14 @@ TEST(QueryEngineTest, AQueryThatAsksTooMuchIsRefusedWithTheReasonAndOthersGoOn) 
 }
 
 TEST(QueryEngineTest, ManyAtOnceUnderOneLimitSpillForOneAnother) {
-  EngineMemory memory({.limit_bytes = 12 * kMiB, .page_bytes = 16 * kKiB});
+  EngineMemory memory({.limit_bytes = 6 * kMiB, .page_bytes = 16 * kKiB});
   Engine engine(memory, TestTables());
   std::atomic<size_t> finished = 0;
   std::atomic<size_t> spilled = 0;
   std::vector<std::thread> threads;
-  for (size_t t = 0; t < 8; ++t) {
+  for (size_t t = 0; t < 6; ++t) {
     threads.emplace_back([&, t] {
-      for (size_t i = 0; i < 2 * std::size(kQueries); ++i) {
+      for (size_t i = 0; i < std::size(kQueries); ++i) {
         const char* const text = kQueries[(i + t) % std::size(kQueries)];
         const Outcome outcome = engine.Run({.text = text});
         spilled += outcome.spilled_bytes != 0;
@@ -104,9 +104,9 @@ TEST(QueryEngineTest, ManyAtOnceUnderOneLimitSpillForOneAnother) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_GE(finished, threads.size() * std::size(kQueries));
+  EXPECT_GE(finished, threads.size() * std::size(kQueries) / 2);
   EXPECT_GT(spilled, 0u);
-  EXPECT_LE(memory.budget().Stats().peak_bytes, 12 * kMiB);
+  EXPECT_LE(memory.budget().Stats().peak_bytes, 6 * kMiB);
   ExpectAllBack(memory);
 }
 

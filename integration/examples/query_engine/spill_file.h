@@ -40,8 +40,8 @@ SpillStorageFactory TemporaryFiles(const char* folder = nullptr);
 // A list of rows in the file.
 struct SpilledRows {
   // The chunk to read first.
-  uint64_t first_offset = 0;
-  uint64_t count = 0;
+  uint64_t first_offset;
+  uint64_t count;
 };
 
 class SpillFile {
@@ -89,7 +89,7 @@ class SpillFile {
 
    private:
     SpillFile* file_ = nullptr;
-    SpilledRows rows_;
+    SpilledRows rows_ = {};
     size_t slot_ = 0;
     size_t at_ = 0;
     size_t end_ = 0;
@@ -100,7 +100,7 @@ class SpillFile {
  private:
   // A list that is being written.
   struct Writer {
-    SpilledRows rows;
+    SpilledRows rows = {};
     size_t used_bytes = 0;
     bool has_chunks = false;
   };
