@@ -138,12 +138,14 @@ class MemoryScope {
   std::atomic<SharedOnBlocks*> shared_ = nullptr;
   bool has_arena_ = false;
   bool has_resource_ = false;
+  // NOLINTBEGIN(readability-identifier-naming): taken for members of something else.
   union {
     ArenaOnBlocks arena_;
   };
   union {
     RoutedResource resource_;
   };
+  // NOLINTEND(readability-identifier-naming)
 };
 
 // The memory in which a query can say that it has none.
