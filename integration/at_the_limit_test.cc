@@ -125,6 +125,7 @@ TEST(AtTheLimitTest, WhatWasPromotedIsReleasedWhereItIs) {
   }
   // What is free in the pool is all that there is.
   engine.pool().Trim();
+  engine.large().Trim();
   for (const MemoryBudget* node : {&engine.queries_budget(), &engine.results_budget()}) {
     EXPECT_EQ(node->Stats().taken_bytes, 0u) << node->name();
     EXPECT_EQ(node->Stats().escaped_bytes, 0u) << node->name();

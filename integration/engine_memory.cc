@@ -57,17 +57,21 @@ EngineMemory::EngineMemory(const EngineMemoryOptions& options)
                .hard_limit_bytes = options.limit_bytes,
                .soft_limit_bytes = options.soft_limit_bytes}),
       pages_budget_(budget_, {.name = "pages"}),
+      large_budget_(budget_, {.name = "large"}),
       general_budget_(budget_, {.name = "general"}),
       queries_budget_(budget_,
                       {.name = "queries", .hard_limit_bytes = options.queries_limit_bytes}),
       results_budget_(budget_, {.name = "results"}),
       pool_(OrThrow(PagePool::Create(PoolOptions(options)))),
       pages_(*pool_),
-      trimmer_(*pool_),
-      general_(general_budget_, budget_, pages_, SharedRoutedResource::Blocks::kAnySize) {
-  // First of all: it costs nobody anything but the system's time. Not for the pool itself, which
-  // hands its free pages out as they are.
-  pages_budget_.AddReclaimer(trimmer_, INT32_MIN);
+      large_(large_budget_),
+      page_trimmer_(*pool_),
+      large_trimmer_(large_),
+      general_(general_budget_, budget_, pages_, large_, SharedRoutedResource::Blocks::kAnySize) {
+  // First of all: they cost nobody anything but the system's time. Not for the pool itself, which
+  // hands its free pages out as they are, nor one of them for what is its own.
+  pages_budget_.AddReclaimer(page_trimmer_, INT32_MIN);
+  large_budget_.AddReclaimer(large_trimmer_, INT32_MIN);
 }
 
 Expected<std::unique_ptr<EngineMemory>> EngineMemory::Create(const EngineMemoryOptions& options) {
@@ -81,9 +85,12 @@ Expected<std::unique_ptr<EngineMemory>> EngineMemory::Create(const EngineMemoryO
   }
 }
 
-EngineMemory::~EngineMemory() { pages_budget_.RemoveReclaimer(trimmer_); }
+EngineMemory::~EngineMemory() {
+  pages_budget_.RemoveReclaimer(page_trimmer_);
+  large_budget_.RemoveReclaimer(large_trimmer_);
+}
 
-size_t EngineMemory::Trimmer::Reclaim(size_t bytes, Clock::time_point) noexcept {
+size_t EngineMemory::PageTrimmer::Reclaim(size_t bytes, Clock::time_point) noexcept {
   const size_t page_bytes = pool_.page_bytes();
   const size_t free_pages = pool_.Stats().free_pages;
   const size_t wanted_pages = bytes / page_bytes + 1;

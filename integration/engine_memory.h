@@ -5,17 +5,18 @@
 //   granary::QueryScope query(memory, {.id = 17, .limit_bytes = size_t{1} << 30});
 //   std::pmr::vector<Row> rows(&query.arena());
 //
-// One page pool, and one budget over it and over what comes from malloc and the system: larger
-// blocks are mappings, so that what is freed is gone. The pool's range is as large as the limit,
+// One page pool, mappings for larger blocks, malloc for small ones, and one budget over all. The
+// pool's range is as large as the limit,
 // its memory as large as what is used; free pages are given back to the system when anybody needs
 // memory and there is none left.
 //
 // The budget's tree:
 //   engine          the limit
 //     pages         the pool's pages that have memory, whoever has them
+//     large         mappings, the same
 //     general       resource()
-//     queries       every query, with what it has of pages and of malloc; the pages are not counted
-//       query 17    twice, but end here
+//     queries       every query, with what it has of all of these; pages and mappings are not
+//       query 17    counted twice, but end here
 //         sort      operators
 //     results       what outlives its query
 //
@@ -30,6 +31,7 @@
 
 #include "integration/routed_resource.h"
 #include "memory/error.h"
+#include "memory/mapped_resource.h"
 #include "memory/memory_budget.h"
 #include "pool/page_pool.h"
 #include "pool/page_pool_resource.h"
@@ -68,6 +70,8 @@ class EngineMemory {
 
   PagePool& pool() noexcept { return *pool_; }
   PagePoolResource& pages() noexcept { return pages_; }
+  // Blocks that are larger than a page.
+  MappedResource& large() noexcept { return large_; }
 
   MemoryBudget& budget() noexcept { return budget_; }
   MemoryBudget& queries_budget() noexcept { return queries_budget_; }
@@ -81,13 +85,22 @@ class EngineMemory {
   friend class MemoryScope;
 
   // Gives the pool's free pages back.
-  class Trimmer final : public Reclaimer {
+  class PageTrimmer final : public Reclaimer {
    public:
-    explicit Trimmer(PagePool& pool) noexcept : pool_(pool) {}
+    explicit PageTrimmer(PagePool& pool) noexcept : pool_(pool) {}
     size_t Reclaim(size_t bytes, Clock::time_point deadline) noexcept override;
 
    private:
     PagePool& pool_;
+  };
+  // And free mappings.
+  class LargeTrimmer final : public Reclaimer {
+   public:
+    explicit LargeTrimmer(MappedResource& large) noexcept : large_(large) {}
+    size_t Reclaim(size_t bytes, Clock::time_point) noexcept override { return large_.Trim(bytes); }
+
+   private:
+    MappedResource& large_;
   };
 
   PagePoolOptions PoolOptions(const EngineMemoryOptions& options) noexcept;
@@ -95,12 +108,15 @@ class EngineMemory {
 
   MemoryBudget budget_;
   MemoryBudget pages_budget_;
+  MemoryBudget large_budget_;
   MemoryBudget general_budget_;
   MemoryBudget queries_budget_;
   MemoryBudget results_budget_;
   std::unique_ptr<PagePool> pool_;
   PagePoolResource pages_;
-  Trimmer trimmer_;
+  MappedResource large_;
+  PageTrimmer page_trimmer_;
+  LargeTrimmer large_trimmer_;
   SharedRoutedResource general_;
   std::atomic<uint64_t> escapes_ = 0;
   std::atomic<uint64_t> escaped_bytes_ = 0;

@@ -1,5 +1,6 @@
 #include "integration/query_scope.h"
 
+#include <algorithm>
 #include <memory>
 #include <new>
 #include <string>
@@ -28,11 +29,13 @@ Nothing& NothingElse() noexcept {
 }  // namespace
 
 MemoryScope::ArenaOnBlocks::ArenaOnBlocks(EngineMemory& engine, MemoryBudget& budget) noexcept
-    : blocks(budget, engine.budget(), engine.pages(), RoutedResource::Blocks::kPages),
+    : blocks(budget, engine.budget(), engine.pages(), engine.large(),
+             RoutedResource::Blocks::kPages),
       arena(ArenaOptions{.upstream = &blocks, .name = budget.name()}) {}
 
 MemoryScope::SharedOnBlocks::SharedOnBlocks(EngineMemory& engine, MemoryBudget& budget) noexcept
-    : blocks(budget, engine.budget(), engine.pages(), SharedRoutedResource::Blocks::kPages) {
+    : blocks(budget, engine.budget(), engine.pages(), engine.large(),
+             SharedRoutedResource::Blocks::kPages) {
   arena.emplace(ConcurrentArenaOptions{.upstream = &blocks, .name = budget.name()});
 }
 
@@ -42,7 +45,7 @@ MemoryScope::SharedOnBlocks::SharedOnBlocks(EngineMemory& engine, MemoryBudget& 
 }
 
 [[gnu::noinline]] void MemoryScope::MakeResource() noexcept {
-  std::construct_at(&resource_, budget_, engine_.budget(), engine_.pages(),
+  std::construct_at(&resource_, budget_, engine_.budget(), engine_.pages(), engine_.large(),
                     RoutedResource::Blocks::kAnySize);
   has_resource_ = true;
 }
@@ -91,12 +94,12 @@ size_t MemoryScope::EndShared() noexcept {
     engine_.CountEscape(budget_, left);
 }
 
-// A page is refused by the pool's node, and of another size than what was asked for.
+// Pages and large blocks are refused by nodes of their own.
 Error MemoryScope::Refusal(size_t bytes) const {
-  const size_t page_bytes = engine_.pages().block_bytes();
-  const MemoryBudget* const pages = engine_.pages().pool().budget();
-  if (budget_.is_aborted() || !pages->has_refused()) return budget_.Refusal(bytes);
-  Error error = pages->Refusal(page_bytes);
+  const MemoryBudget* refused = engine_.pages().pool().budget();
+  if (!refused->has_refused()) refused = &engine_.large().budget();
+  if (budget_.is_aborted() || !refused->has_refused()) return budget_.Refusal(bytes);
+  Error error = refused->Refusal(std::min(bytes, engine_.pages().block_bytes()));
   error.message = budget_.Path() + " asked for " + std::to_string(bytes) + " bytes; " +
                   std::move(error.message);
   return error;

@@ -29,8 +29,8 @@ void ExpectAllBack(EngineMemory& engine) {
   EXPECT_EQ(engine.pool().Stats().live_pages, 0u);
   EXPECT_EQ(engine.escapes(), 0u);
   const BudgetStats pages = engine.budget().Stats();
-  EXPECT_LE(pages.taken_bytes,
-            engine.pool().Stats().charged_pages * engine.pool().page_bytes() + pages.prepaid_bytes);
+  EXPECT_LE(pages.taken_bytes, engine.pool().Stats().charged_pages * engine.pool().page_bytes() +
+                                   engine.large().Stats().held_bytes + pages.prepaid_bytes);
 }
 
 TEST(QueryScopeTest, AnEmptyScopeCallsNobody) {

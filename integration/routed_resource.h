@@ -1,10 +1,11 @@
-// RoutedResource: pages for what fills most of one, mappings of their own for larger blocks, malloc
+// RoutedResource: pages for what fills most of one, mappings for larger blocks, malloc
 // for smaller ones; every byte charged.
 //
-// What a scope's arena stands on, and what an engine's general allocations come from. A page is
-// charged to the scope and what is above it up to `physical`, where the pool has charged its memory
-// already; what the system gives is charged all the way up. Large blocks are mappings because what
-// malloc keeps of them when they are freed nobody could charge.
+// What a scope's arena stands on, and what an engine's general allocations come from. A page or a
+// mapping is charged to the scope and what is above it up to `physical`, where the pool and
+// MappedResource have charged their memory already; what malloc gives is charged all the way up.
+// Large blocks are not malloc's because what it keeps of them when they are freed nobody could
+// charge.
 #ifndef GRANARY_INTEGRATION_ROUTED_RESOURCE_H_
 #define GRANARY_INTEGRATION_ROUTED_RESOURCE_H_
 
@@ -28,26 +29,27 @@ class BasicRoutedResource final : public MemoryResource {
   // Where blocks are asked for: an arena makes its own of that size, containers do not care.
   enum class Blocks { kPages, kAnySize };
 
-  // All of these outlive it; `physical` is `budget` or above it.
+  // All of these outlive it; `physical`, which pages and mappings are charged to by themselves, is
+  // `budget` or above it.
   BasicRoutedResource(MemoryBudget& budget, const MemoryBudget& physical, PagePoolResource& pages,
-                      Blocks blocks) noexcept
+                      MappedResource& mappings, Blocks blocks) noexcept
       : MemoryResource(Deallocation::kFrees, MallocResource::kMaxAlignment),
         pages_(pages),
+        mappings_(mappings),
         blocks_(blocks),
-        page_calls_(budget, &physical),
-        system_calls_(budget) {}
+        own_calls_(budget, &physical),
+        heap_calls_(budget) {}
 
   [[nodiscard]] void* TryAllocate(size_t bytes, size_t alignment) noexcept override {
     switch (RouteOf(bytes, alignment)) {
       case Route::kPage:
-        return page_calls_.TryAllocate(pages_, bytes, alignment);
+        return own_calls_.TryAllocate(pages_, bytes, alignment);
       case Route::kMapping:
-        return Remembered(
-            system_calls_.TryAllocate(mappings(), bytes, alignment, HeldBytes(bytes)));
+        return own_calls_.TryAllocate(mappings_, bytes, alignment, HeldBytes(bytes));
       case Route::kHeap:
         break;
     }
-    return Remembered(system_calls_.TryAllocate(heap(), bytes, alignment));
+    return Remembered(heap_calls_.TryAllocate(heap(), bytes, alignment));
   }
 
   [[nodiscard]] bool TryResize(void* p, size_t old_bytes, size_t new_bytes,
@@ -56,20 +58,20 @@ class BasicRoutedResource final : public MemoryResource {
     if (route != RouteOf(new_bytes, alignment)) return false;
     switch (route) {
       case Route::kPage:
-        return page_calls_.TryResize(pages_, p, old_bytes, new_bytes, alignment);
+        return own_calls_.TryResize(pages_, p, old_bytes, new_bytes, alignment);
       case Route::kMapping:
-        return system_calls_.TryResize(mappings(), p, old_bytes, new_bytes, alignment,
-                                       HeldBytes(old_bytes), HeldBytes(new_bytes));
+        return own_calls_.TryResize(mappings_, p, old_bytes, new_bytes, alignment,
+                                    HeldBytes(old_bytes), HeldBytes(new_bytes));
       case Route::kHeap:
         break;
     }
-    return system_calls_.TryResize(heap(), p, old_bytes, new_bytes, alignment);
+    return heap_calls_.TryResize(heap(), p, old_bytes, new_bytes, alignment);
   }
 
   // Of pages, as an arena on this has them, or of anything.
   void ReleaseChain(const BlockChain& chain) noexcept override {
     if (chain.bytes == chain.count * pages_.block_bytes()) {
-      page_calls_.ReleaseChain(pages_, chain);
+      own_calls_.ReleaseChain(pages_, chain);
     } else {
       MemoryResource::ReleaseChain(chain);
     }
@@ -81,18 +83,19 @@ class BasicRoutedResource final : public MemoryResource {
 
   // asked, used and held are all what is charged.
   MemoryStats Stats() const noexcept override {
-    const size_t charged = page_calls_.charged_bytes() + system_calls_.charged_bytes();
+    const size_t charged = own_calls_.charged_bytes() + heap_calls_.charged_bytes();
     return {.asked_bytes = charged, .used_bytes = charged, .held_bytes = charged};
   }
 
   [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override {
     // Whatever the size: an arena was refused a block of another one than its caller asked for.
     if (budget().has_refused()) budget().ThrowRefusal(bytes);
+    if (mappings_.budget().has_refused()) mappings_.ThrowRefusal(bytes, alignment);
     pages_.ThrowRefusal(std::min(bytes, pages_.block_bytes()), alignment);
     __builtin_unreachable();
   }
 
-  MemoryBudget& budget() const noexcept { return page_calls_.budget(); }
+  MemoryBudget& budget() const noexcept { return own_calls_.budget(); }
 
   // Charges here what `other` has charged, and calls `move`, during which the two are equal: memory
   // of the one may become the other's. False, and nothing has changed, if it would not fit here or
@@ -105,39 +108,46 @@ class BasicRoutedResource final : public MemoryResource {
       adopted_ = nullptr;
       return done;
     };
-    return other.page_calls_.TransferTo(page_calls_, other.page_calls_.charged_bytes(), [&] {
-      return other.system_calls_.TransferTo(system_calls_, other.system_calls_.charged_bytes(),
-                                            move_between_equals);
+    return other.own_calls_.TransferTo(own_calls_, other.own_calls_.charged_bytes(), [&] {
+      return other.heap_calls_.TransferTo(heap_calls_, other.heap_calls_.charged_bytes(),
+                                          move_between_equals);
     });
   }
 
  private:
   enum class Route { kPage, kMapping, kHeap };
 
+  // Below it whole system pages would be too many.
+  static constexpr size_t kMappingMin = 4 * MappedResource::kPageBytes;
+
   Route RouteOf(size_t bytes, size_t alignment) const noexcept {
     const size_t page_bytes = pages_.block_bytes();
     if (bytes <= page_bytes / 2) return Route::kHeap;
     if (bytes <= page_bytes && alignment <= page_bytes) return Route::kPage;
     // A sanitizer sees what is wrong with a block of malloc's.
-    return bytes < MappedResource::kPageBytes || kAddressSanitizer ? Route::kHeap : Route::kMapping;
+    return bytes < kMappingMin || alignment > MappedResource::kPageBytes || kAddressSanitizer
+               ? Route::kHeap
+               : Route::kMapping;
   }
   static size_t HeldBytes(size_t bytes) noexcept { return MappedResource::BlockBytes(bytes); }
 
-  // What the system itself refuses is not to be taken for an earlier refusal of the pool's.
+  // What malloc refuses is not to be taken for an earlier refusal of the pool's.
   void* Remembered(void* p) const noexcept {
-    if (p == nullptr && !budget().has_refused()) [[unlikely]]
+    if (p == nullptr && !budget().has_refused()) [[unlikely]] {
       pages_.ForgetRefusal();
+      mappings_.budget().ForgetRefusal();
+    }
     return p;
   }
 
   void do_deallocate(void* p, size_t bytes, size_t alignment) override {
     switch (RouteOf(bytes, alignment)) {
       case Route::kPage:
-        return page_calls_.Deallocate(pages_, p, bytes, alignment);
+        return own_calls_.Deallocate(pages_, p, bytes, alignment);
       case Route::kMapping:
-        return system_calls_.Deallocate(mappings(), p, bytes, alignment, HeldBytes(bytes));
+        return own_calls_.Deallocate(mappings_, p, bytes, alignment, HeldBytes(bytes));
       case Route::kHeap:
-        return system_calls_.Deallocate(heap(), p, bytes, alignment);
+        return heap_calls_.Deallocate(heap(), p, bytes, alignment);
     }
   }
   bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
@@ -145,12 +155,13 @@ class BasicRoutedResource final : public MemoryResource {
   }
 
   static MallocResource& heap() noexcept { return MallocResource::Default(); }
-  static MappedResource& mappings() noexcept { return MappedResource::Default(); }
 
   PagePoolResource& pages_;
+  MappedResource& mappings_;
   const Blocks blocks_;
-  ChargedCalls<Account> page_calls_;
-  ChargedCalls<Account> system_calls_;
+  // Of pages and mappings; and of malloc.
+  ChargedCalls<Account> own_calls_;
+  ChargedCalls<Account> heap_calls_;
   const std::pmr::memory_resource* adopted_ = nullptr;
 };
 

@@ -45,11 +45,14 @@ void BudgetTree::Take(const Request& request) noexcept {
     node->peak_ = std::max(node->peak_, node->taken_);
     if (node->parent_ == nullptr) break;
     if (node->parent_ != request.below) node->passed_up_ += request.bytes;
-    if (!node->is_linked_) {
-      node->is_linked_ = node->end_is_slow_ = true;
-      node->parent_->children_.push_back(*node);
-    }
+    Link(*node);
   }
+}
+
+void BudgetTree::Link(MemoryBudget& node) noexcept {
+  if (node.is_linked_ || node.parent_ == nullptr) return;
+  node.is_linked_ = node.end_is_slow_ = true;
+  node.parent_->children_.push_back(node);
 }
 
 void BudgetTree::PutBack(const Request& request) noexcept {
@@ -457,6 +460,8 @@ void BudgetTree::Add(MemoryBudget& node, Reclaimer& reclaimer, int priority,
                      Reclaimer::Serves serves) noexcept {
   const Lock lock(mutex_);
   node.end_is_slow_ = true;
+  // Whoever asks finds it from above.
+  for (MemoryBudget* at = &node; at != nullptr; at = at->parent_) Link(*at);
   reclaimer.budget_ = &node;
   reclaimer.priority_ = priority;
   reclaimer.serves_ = serves;

@@ -142,6 +142,8 @@ class BudgetTree {
   // The same, after taking back what accounts in its way have prepaid.
   MemoryBudget* FindFullHarvested(const Request& request) noexcept;
   void Take(const Request& request) noexcept;
+  // Makes a node known to its parent.
+  static void Link(MemoryBudget& node) noexcept;
   void PutBack(const Request& request) noexcept;
   // Takes the request's credit back.
   void Settle(BudgetAccount& account) noexcept;

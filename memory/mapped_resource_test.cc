@@ -1,13 +1,16 @@
 #include "memory/mapped_resource.h"
 
-#include <sys/mman.h>
-
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <random>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "memory/memory_budget.h"
 #include "memory/testing/failing_calls.h"
 #include "memory/testing/resource_conformance_test_suite.h"
 
@@ -19,7 +22,8 @@ class MappedUnderTest final : public ResourceUnderTest {
   MemoryResource& resource() override { return mapped_; }
 
  private:
-  MappedResource mapped_;
+  MemoryBudget budget_{{}};
+  MappedResource mapped_{budget_};
 };
 
 INSTANTIATE_TEST_SUITE_P(
@@ -30,97 +34,171 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     ConformanceName);
 
-bool IsMapped(void* p) {
-  unsigned char resident;
-  return ::mincore(p, 1, &resident) == 0;
+constexpr size_t kMiB = size_t{1} << 20;
+
+TEST(MappedResourceTest, ClassesWasteAnEighthAtMostAndEndOnPages) {
+  size_t last = 0;
+  for (size_t bytes = 0; bytes < 40 * kMiB; bytes += bytes < 70'000 ? 1 : bytes / 1000) {
+    const size_t held = MappedResource::BlockBytes(bytes);
+    ASSERT_GE(held, bytes);
+    ASSERT_GE(held, last);
+    ASSERT_EQ(held % MappedResource::kPageBytes, 0u);
+    ASSERT_LT(held, std::max<size_t>(bytes + bytes / 8, bytes + MappedResource::kPageBytes) + 1);
+    ASSERT_EQ(MappedResource::BlockBytes(held), held) << "a class is of its own class";
+    last = held;
+  }
+  EXPECT_EQ(MappedResource::BlockBytes(MappedResource::kMaxBytes), MappedResource::kMaxBytes);
 }
 
-TEST(MappedResourceTest, AFreedBlockIsTheSystems) {
-  MappedResource mapped;
-  auto* const p = static_cast<std::byte*>(mapped.TryAllocate(100'000, 16));
+TEST(MappedResourceTest, AFreeBlockStaysChargedAndServesTheNext) {
+  MemoryBudget budget({});
+  FailingCalls calls;
+  MappedResource mapped(budget, calls);
+  void* const p = mapped.TryAllocate(100'000, 16);
   std::memset(p, 1, 100'000);
-  EXPECT_EQ(mapped.Stats().asked_bytes, 100'000u);
-  EXPECT_EQ(mapped.Stats().held_bytes, 102'400u);
-  EXPECT_TRUE(IsMapped(p + 98'304));
+  EXPECT_EQ(mapped.Stats(), (MemoryStats{100'000, 106'496, 106'496}));
   mapped.deallocate(p, 100'000, 16);
-  EXPECT_FALSE(IsMapped(p));
-  EXPECT_FALSE(IsMapped(p + 98'304));
-  EXPECT_EQ(mapped.Stats(), MemoryStats{});
-}
-
-TEST(MappedResourceTest, AShrunkBlockGivesItsPagesBackAndGrowsIntoThemAgain) {
-  MappedResource mapped;
-  auto* const p = static_cast<std::byte*>(mapped.TryAllocate(100'000, 16));
-  std::memset(p, 1, 100'000);
-  ASSERT_TRUE(mapped.TryResize(p, 100'000, 5'000, 16));
-  EXPECT_FALSE(IsMapped(p + 8'192));
-  EXPECT_EQ(mapped.Stats().held_bytes, 8'192u);
-  // Nothing else maps memory here meanwhile.
-  ASSERT_TRUE(mapped.TryResize(p, 5'000, 50'000, 16));
-  EXPECT_EQ(p[4'999], std::byte{1});
-  EXPECT_EQ(p[49'999], std::byte{0});
-  ASSERT_TRUE(mapped.TryResize(p, 50'000, 50'001, 16)) << "within its last page";
-  mapped.deallocate(p, 50'001, 16);
-  EXPECT_EQ(mapped.Stats(), MemoryStats{});
-}
-
-TEST(MappedResourceTest, ABlockDoesNotGrowOverItsNeighbour) {
-  MappedResource mapped;
-  auto* const p = static_cast<std::byte*>(mapped.TryAllocate(8'192, 16));
-  ASSERT_TRUE(mapped.TryResize(p, 8'192, 4'096, 16));
-  void* const neighbour = ::mmap(p + 4'096, 4'096, PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-  ASSERT_EQ(neighbour, p + 4'096);
-  std::memset(neighbour, 7, 4'096);
-  EXPECT_FALSE(mapped.TryResize(p, 4'096, 8'192, 16));
-  EXPECT_EQ(static_cast<std::byte*>(neighbour)[0], std::byte{7});
-  EXPECT_EQ(mapped.Stats().held_bytes, 4'096u);
-  ::munmap(neighbour, 4'096);
-  mapped.deallocate(p, 4'096, 16);
-}
-
-TEST(MappedResourceTest, LargeAlignmentsKeepNoMoreThanTheBlock) {
-  FailingCalls calls;
-  MappedResource mapped(calls);
-  for (const size_t alignment : {size_t{1}, size_t{4096}, size_t{8192}, size_t{2} << 20}) {
-    void* const p = mapped.TryAllocate(10'000, alignment);
-    ASSERT_NE(p, nullptr);
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % alignment, 0u);
-    EXPECT_EQ(calls.mapped_bytes(), 12'288);
-    mapped.deallocate(p, 10'000, alignment);
-    EXPECT_EQ(calls.mapped_bytes(), 0);
-  }
-}
-
-TEST(MappedResourceTest, ARefusalByTheSystemLeavesNothingBehind) {
-  for (size_t nth = 1; nth <= 3; ++nth) {
-    FailingCalls calls;
-    MappedResource mapped(calls);
-    calls.RefuseCall(nth, ENOMEM);
-    void* const p = mapped.TryAllocate(10'000, size_t{2} << 20);
-    if (p != nullptr) mapped.deallocate(p, 10'000, size_t{2} << 20);
-    EXPECT_EQ(calls.mapped_bytes(), 0) << nth;
-    EXPECT_EQ(mapped.Stats(), MemoryStats{});
-  }
-  FailingCalls calls;
-  MappedResource mapped(calls);
-  void* const p = mapped.TryAllocate(10'000, 16);
-  calls.RefuseCall(1, ENOMEM);
-  EXPECT_FALSE(mapped.TryResize(p, 10'000, 1'000, 16));
-  calls.RefuseCall(1, ENOMEM);
-  EXPECT_FALSE(mapped.TryResize(p, 10'000, 100'000, 16));
-  EXPECT_EQ(mapped.Stats().asked_bytes, 10'000u);
-  mapped.deallocate(p, 10'000, 16);
+  EXPECT_EQ(mapped.Stats(), (MemoryStats{0, 0, 106'496}));
+  EXPECT_EQ(budget.Stats().taken_bytes, 106'496u);
+  const size_t before = calls.calls();
+  void* const again = mapped.TryAllocate(99'000, 4096);
+  EXPECT_EQ(again, p);
+  EXPECT_EQ(calls.calls(), before);
+  mapped.deallocate(again, 99'000, 4096);
+  EXPECT_EQ(mapped.Trim(), 106'496u);
+  EXPECT_EQ(budget.Stats().taken_bytes, 0u);
   EXPECT_EQ(calls.mapped_bytes(), 0);
 }
 
-TEST(MappedResourceTest, SizesThatOverflowAreRefused) {
-  MappedResource mapped;
+TEST(MappedResourceTest, TheLimitHoldsAndFreeBlocksOfOtherSizesMakeRoom) {
+  MemoryBudget budget({.name = "large", .hard_limit_bytes = kMiB});
+  MappedResource mapped(budget);
+  void* const half = mapped.TryAllocate(kMiB / 2, 16);
+  ASSERT_NE(half, nullptr);
+  EXPECT_EQ(mapped.TryAllocate(kMiB * 3 / 4, 16), nullptr);
+  EXPECT_THROW((void)mapped.allocate(kMiB * 3 / 4), BudgetExceeded);
+  EXPECT_EQ(budget.Stats().taken_bytes, kMiB / 2);
+  mapped.deallocate(half, kMiB / 2, 16);
+  void* const most = mapped.TryAllocate(kMiB * 3 / 4, 16);
+  EXPECT_NE(most, nullptr);
+  EXPECT_EQ(budget.Stats().taken_bytes, kMiB * 3 / 4);
+  mapped.deallocate(most, kMiB * 3 / 4, 16);
+}
+
+// Has blocks of another resource's, and gives them back when asked.
+class Giver final : public Reclaimer {
+ public:
+  Giver(MappedResource& mapped, size_t count) : mapped_(mapped) {
+    for (size_t i = 0; i < count; ++i) blocks_.push_back(mapped_.TryAllocate(kMiB / 8, 16));
+  }
+  ~Giver() override {
+    for (void* const block : blocks_) mapped_.deallocate(block, kMiB / 8, 16);
+  }
+  size_t Reclaim(size_t bytes, Clock::time_point) noexcept override {
+    size_t given = 0;
+    for (; given < bytes && !blocks_.empty(); given += kMiB / 8) {
+      mapped_.deallocate(blocks_.back(), kMiB / 8, 16);
+      blocks_.pop_back();
+    }
+    return given;
+  }
+
+ private:
+  MappedResource& mapped_;
+  std::vector<void*> blocks_;
+};
+
+TEST(MappedResourceTest, WhatAReclaimerFreesHereIsTaken) {
+  MemoryBudget budget({.name = "all", .hard_limit_bytes = kMiB});
+  MemoryBudget large(budget, {.name = "large"});
+  MemoryBudget giving(budget, {.name = "giving"});
+  MappedResource mapped(large);
+  Giver giver(mapped, 8);
+  EXPECT_EQ(budget.Stats().taken_bytes, kMiB);
+  giving.AddReclaimer(giver);
+  void* const some = mapped.TryAllocate(kMiB / 8, 16);
+  EXPECT_NE(some, nullptr);
+  void* const more = mapped.TryAllocate(kMiB / 2, 16);
+  EXPECT_NE(more, nullptr);
+  EXPECT_LE(budget.Stats().taken_bytes, kMiB);
+  giving.RemoveReclaimer(giver);
+  mapped.deallocate(some, kMiB / 8, 16);
+  mapped.deallocate(more, kMiB / 2, 16);
+}
+
+TEST(MappedResourceTest, ARefusalByTheSystemChargesNothing) {
+  MemoryBudget budget({});
+  FailingCalls calls;
+  MappedResource mapped(budget, calls);
+  calls.RefuseCall(1, ENOMEM);
+  EXPECT_EQ(mapped.TryAllocate(10'000, 16), nullptr);
+  EXPECT_EQ(budget.Stats().taken_bytes, 0u);
+  // Free blocks go before anybody is refused for want of mappings.
+  void* const p = mapped.TryAllocate(10'000, 16);
+  mapped.deallocate(p, 10'000, 16);
+  calls.RefuseCall(1, ENOMEM);
+  void* const q = mapped.TryAllocate(20'000, 16);
+  EXPECT_NE(q, nullptr);
+  EXPECT_EQ(mapped.Stats().held_bytes, 20'480u);
+  mapped.deallocate(q, 20'000, 16);
+  // A block that cannot go stays, charged.
+  calls.RefuseCall(1, ENOMEM);
+  EXPECT_EQ(mapped.Trim(), 0u);
+  EXPECT_EQ(budget.Stats().taken_bytes, 20'480u);
+  EXPECT_EQ(mapped.Trim(), 20'480u);
+  EXPECT_EQ(calls.mapped_bytes(), 0);
+}
+
+TEST(MappedResourceTest, ABlockIsResizedWithinItsClass) {
+  MemoryBudget budget({});
+  MappedResource mapped(budget);
+  void* const p = mapped.TryAllocate(100'000, 16);
+  EXPECT_TRUE(mapped.TryResize(p, 100'000, 106'496, 16));
+  EXPECT_FALSE(mapped.TryResize(p, 106'496, 106'497, 16));
+  EXPECT_FALSE(mapped.TryResize(p, 106'496, 50'000, 16));
+  EXPECT_EQ(mapped.Stats().asked_bytes, 106'496u);
+  mapped.deallocate(p, 106'496, 16);
+}
+
+TEST(MappedResourceTest, SizesAndAlignmentsBeyondItsOwnAreRefused) {
+  MemoryBudget budget({});
+  MappedResource mapped(budget);
   EXPECT_EQ(mapped.TryAllocate(SIZE_MAX, 1), nullptr);
-  EXPECT_EQ(mapped.TryAllocate(SIZE_MAX - 4096, 4096), nullptr);
-  EXPECT_EQ(mapped.TryAllocate(size_t{PTRDIFF_MAX} - 100, size_t{1} << 21), nullptr);
-  EXPECT_EQ(MappedResource::BlockBytes(SIZE_MAX), SIZE_MAX);
-  EXPECT_EQ(mapped.Stats(), MemoryStats{});
+  EXPECT_EQ(mapped.TryAllocate(MappedResource::kMaxBytes + 1, 1), nullptr);
+  EXPECT_EQ(mapped.TryAllocate(100, 8192), nullptr);
+  EXPECT_EQ(budget.Stats().taken_bytes, 0u);
+}
+
+TEST(MappedResourceTest, ThreadsShareIt) {
+  MemoryBudget budget({.name = "large", .hard_limit_bytes = 4 * kMiB});
+  MappedResource mapped(budget);
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::minstd_rand random(t + 1);
+      std::vector<std::pair<void*, size_t>> blocks;
+      for (int i = 0; i < 2'000; ++i) {
+        if (blocks.size() < 10 && random() % 2 == 0) {
+          const size_t bytes = 5'000 + random() % 300'000;
+          if (void* const p = mapped.TryAllocate(bytes, 16)) {
+            std::memset(p, static_cast<int>(t), 100);
+            blocks.emplace_back(p, bytes);
+          }
+        } else if (!blocks.empty()) {
+          const auto [p, bytes] = blocks.back();
+          EXPECT_EQ(static_cast<std::byte*>(p)[99], static_cast<std::byte>(t));
+          mapped.deallocate(p, bytes, 16);
+          blocks.pop_back();
+        } else if (random() % 8 == 0) {
+          (void)mapped.Trim(100'000);
+        }
+      }
+      for (const auto& [p, bytes] : blocks) mapped.deallocate(p, bytes, 16);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(mapped.Stats().used_bytes, 0u);
+  EXPECT_EQ(budget.Stats().taken_bytes, mapped.Stats().held_bytes);
 }
 
 }  // namespace

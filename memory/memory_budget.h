@@ -241,8 +241,9 @@ class MemoryBudget : public UnmarkedListHook {
 
   BudgetStats Stats() const noexcept;
 
-  // This node and all below it to which anything was ever charged, parents before children, those
-  // in the order of their first charges: a snapshot of one moment. Throws std::bad_alloc.
+  // This node and all below it to which anything was ever charged or that had reclaimers, parents
+  // before children, those in the order of their first charges: a snapshot of one moment. Throws
+  // std::bad_alloc.
   std::vector<BudgetStats> Snapshot() const;
   // Calls `visit(const BudgetStats&)` for each of the snapshot.
   template <class Visitor>
