@@ -139,7 +139,15 @@ Error MemoryBudget::Refusal(size_t bytes) const {
               .where = "MemoryBudget"};
   if (taken != bytes) error.message += ", a block of " + std::to_string(taken);
   if (holders.limit == nullptr) {
-    error.message += ", which others have released meanwhile";
+    // The limit is at this node or above, and lives as long.
+    const BudgetTree::LastRefusal last = BudgetTree::last_refusal();
+    if (last.node == this) {
+      error.message += ": " + last.limit->Path() + " had its limit of " +
+                       std::to_string(last.limit_bytes) + " bytes taken, of which others have";
+    } else {
+      error.message += ", which others have";
+    }
+    error.message += " released enough meanwhile";
     return error;
   }
   error.message += ": " + holders.limit->Path() + " has " + std::to_string(holders.taken_bytes) +

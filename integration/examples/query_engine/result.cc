@@ -43,7 +43,9 @@ Expected<void> Result::Add(std::span<const Row> rows) {
   try {
     for (const Row& row : rows) {
       digest_.Add(row);
-      if (rows_.size() < kRowsKept) rows_.emplace_back(row);
+      if (rows_.size() == kRowsKept) continue;
+      if (rows_.empty()) rows_.reserve(kRowsKept);
+      rows_.emplace_back(row);
     }
   } catch (const std::bad_alloc& refusal) {
     if (auto going_on = memory_.Check(); !going_on) return going_on;
