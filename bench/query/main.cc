@@ -96,7 +96,7 @@ void RegisterFor() {
     benchmark::RegisterBenchmark(name.c_str(), [name](benchmark::State& state) {
       size_t growth = 0;
       for (auto iteration : state) growth = MeasureResident(name);
-      state.counters["resident_bytes"] = static_cast<double>(growth);
+      state.counters["resident_mib"] = static_cast<double>(growth) / (1 << 20);
     })->Iterations(1);
   }
 }

@@ -29,7 +29,7 @@ for program in "${programs[@]}"; do
     fail "$program failed"
   ! grep -q '"error_message"' <<<"$result" || fail "a benchmark of $program failed"
   grep -Eq '"items_per_second": ' <<<"$result" || fail "$program timed nothing"
-  grep -Eq '"resident_bytes": [1-9]' <<<"$result" || fail "$program counted nothing"
+  grep -Eq '"resident_mib": [0-9.]*[1-9]' <<<"$result" || fail "$program counted nothing"
   library=$(grep '"malloc_library"' <<<"$result") || fail "$program does not say where its malloc comes from"
   expected=${program#query_bench}
   [[ $library == *"lib${expected#_}"* ]] || fail "$program runs on $library"

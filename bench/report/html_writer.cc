@@ -157,8 +157,9 @@ with the strongest of all, which may be another one in each case. <b>raw</b> (ho
 allocator but the least that any could do, a limit and not a peer. Variants of granary
 (<i>granary_…</i>) have rows of their own and take no part in verdicts and means.</p>
 <p><b>Counted cases</b> have no time: <i>held_per_asked</i> is how many bytes are held from the
-system for each byte that was asked for, <i>instructions</i> how many an operation takes. They are
-exact, and less is better.</p>
+system for each byte that was asked for, <i>instructions</i> how many an operation takes; both are
+exact. <i>resident_mib</i> is by how much an operation makes the process's resident memory grow.
+Less is better.</p>
 )";
 }
 
