@@ -79,17 +79,20 @@ size_t MemoryScope::EndShared() noexcept {
     if (shared_.load(std::memory_order_relaxed) != nullptr) left += EndShared();
     // What was never charged holds nothing, no cleanups either.
     if (has_arena_ && arena_.blocks.Stats().asked_bytes != 0) {
+      arena_.blocks.BeginEnd();
       arena_.arena.Reset(Retention::Release());
     }
   } while (shared_.load(std::memory_order_relaxed) != nullptr);
-  if (has_arena_) {
-    left += arena_.blocks.Stats().asked_bytes;
-    std::destroy_at(&arena_);
+  if (has_arena_) left += arena_.blocks.Stats().asked_bytes;
+  if (has_resource_) left += resource_.Stats().asked_bytes;
+  if (has_arena_ && has_resource_) {
+    budget_.EndAccounts({&arena_.blocks.own_account(), &arena_.blocks.heap_account(),
+                         &resource_.own_account(), &resource_.heap_account()});
+  } else if (has_arena_) {
+    budget_.EndAccounts({&arena_.blocks.own_account(), &arena_.blocks.heap_account()});
   }
-  if (has_resource_) {
-    left += resource_.Stats().asked_bytes;
-    std::destroy_at(&resource_);
-  }
+  if (has_arena_) std::destroy_at(&arena_);
+  if (has_resource_) std::destroy_at(&resource_);
   if (left != 0) [[unlikely]]
     engine_.CountEscape(budget_, left);
 }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include "memory/charged_resource.h"
 #include "memory/malloc_resource.h"
@@ -71,6 +72,9 @@ class BasicRoutedResource final : public MemoryResource {
   // Of pages, as an arena on this has them, or of anything.
   void ReleaseChain(const BlockChain& chain) noexcept override {
     if (chain.bytes == chain.count * pages_.block_bytes()) {
+      if constexpr (kEndsWithItsBudget) {
+        if (is_ending_) return own_calls_.ReleaseChainAtEnd(pages_, chain);
+      }
       own_calls_.ReleaseChain(pages_, chain);
     } else {
       MemoryResource::ReleaseChain(chain);
@@ -97,6 +101,12 @@ class BasicRoutedResource final : public MemoryResource {
 
   MemoryBudget& budget() const noexcept { return own_calls_.budget(); }
 
+  // The budget is about to end, with EndAccounts of both accounts: what is released in chains until
+  // then is released there.
+  void BeginEnd() noexcept { is_ending_ = true; }
+  BudgetAccount& own_account() noexcept { return own_calls_.account(); }
+  BudgetAccount& heap_account() noexcept { return heap_calls_.account(); }
+
   // Charges here what `other` has charged, and calls `move`, during which the two are equal: memory
   // of the one may become the other's. False, and nothing has changed, if it would not fit here or
   // `move` returns false. Both are of one engine.
@@ -115,6 +125,9 @@ class BasicRoutedResource final : public MemoryResource {
   }
 
  private:
+  // Accounts of threads end when those do.
+  static constexpr bool kEndsWithItsBudget = std::is_same_v<Account, CountingBudgetAccount>;
+
   enum class Route { kPage, kMapping, kHeap };
 
   // Below it whole system pages would be too many.
@@ -163,6 +176,7 @@ class BasicRoutedResource final : public MemoryResource {
   ChargedCalls<Account> own_calls_;
   ChargedCalls<Account> heap_calls_;
   const std::pmr::memory_resource* adopted_ = nullptr;
+  bool is_ending_ = false;
 };
 
 using RoutedResource = BasicRoutedResource<CountingBudgetAccount>;

@@ -61,6 +61,10 @@ class BudgetAccount : public UnmarkedListHook {
     ReleaseSlow(bytes);
   }
 
+  // The same when the budget ends its accounts (MemoryBudget::EndAccounts), which is soon: a few
+  // instructions whatever it is.
+  void ReleaseAtEnd(size_t bytes) noexcept { released_at_end_ += bytes; }
+
   // Makes `bytes`, which were charged by this account, charged by `to`, of the same tree and with
   // the same `below`: if they fit there, and `move`, which is called when that is certain, returns
   // true. What is above both is not concerned and needs no room. May run reclaimers.
@@ -113,6 +117,8 @@ class BudgetAccount : public UnmarkedListHook {
   // In the budget's list. By the owner, and so read without the lock, as the list's links cannot
   // be.
   bool is_listed_ = false;
+  // The owner's.
+  size_t released_at_end_ = 0;
 };
 
 }  // namespace granary

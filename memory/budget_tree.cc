@@ -228,13 +228,38 @@ void BudgetTree::Close(BudgetAccount& account) noexcept {
   ServeWaiters();
 }
 
+void BudgetTree::EndAccounts(MemoryBudget& node,
+                             std::initializer_list<BudgetAccount*> accounts) noexcept {
+  const Lock lock(mutex_);
+  ++rounds_;
+  for (BudgetAccount* const account : accounts) {
+    Settle(*account);
+    PutBack({&node, account->below_, std::exchange(account->released_at_end_, 0)});
+    if (account->is_listed_) node.accounts_.erase(node.accounts_.iterator_to(*account));
+    account->is_listed_ = false;
+  }
+  // Then there is nothing left for its end to do.
+  if (node.taken_ == 0 && node.parent_ != nullptr && node.is_linked_ && node.accounts_.empty() &&
+      node.reclaimers_.empty() && node.children_.empty() &&
+      node.aborted_.load(std::memory_order_relaxed) == nullptr) {
+    Unlink(node);
+    node.end_is_slow_ = false;
+  }
+  ServeWaiters();
+}
+
+void BudgetTree::Unlink(MemoryBudget& node) noexcept {
+  MemoryBudget& parent = *node.parent_;
+  parent.children_.erase(parent.children_.iterator_to(node));
+  node.is_linked_ = false;
+}
+
 void BudgetTree::Close(MemoryBudget& node) noexcept {
   Lock lock(mutex_);
   while (!node.reclaimers_.empty()) Remove(lock, node.reclaimers_.front());
-  MemoryBudget* const parent = node.parent_;
-  if (parent == nullptr || !node.is_linked_) return;
-  parent->escaped_ += node.passed_up_;
-  parent->children_.erase(parent->children_.iterator_to(node));
+  if (node.parent_ == nullptr || !node.is_linked_) return;
+  node.parent_->escaped_ += node.passed_up_;
+  Unlink(node);
   ServeWaiters();
 }
 
@@ -525,8 +550,10 @@ size_t BudgetTree::Snapshot(const MemoryBudget& node, BudgetStats* out, size_t o
     }
     // What is prepaid is taken from the account's budget up to where its charges end.
     for (const BudgetAccount& account : at.accounts_) {
+      // Once: its owner goes on.
+      const size_t credit = account.credit();
       for (const Step* on = &step; on != nullptr && &on->node != account.below_; on = on->above) {
-        if (on->row < out_count) out[on->row].prepaid_bytes += account.credit();
+        if (on->row < out_count) out[on->row].prepaid_bytes += credit;
       }
     }
     for (const MemoryBudget& child : at.children_) self(self, child, depth + 1, &step);

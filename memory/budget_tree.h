@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <mutex>
 
 #include "memory/memory_budget.h"
@@ -54,6 +55,7 @@ class BudgetTree {
   void EndTransfer(const Request& from, MemoryBudget& to, bool done) noexcept;
 
   void Close(BudgetAccount& account) noexcept;
+  void EndAccounts(MemoryBudget& node, std::initializer_list<BudgetAccount*> accounts) noexcept;
   void Close(MemoryBudget& node) noexcept;
   void Abort(MemoryBudget& node, std::unique_ptr<Error> reason) noexcept;
   void SetLimits(MemoryBudget& node, size_t hard_limit, size_t soft_limit) noexcept;
@@ -144,6 +146,7 @@ class BudgetTree {
   void Take(const Request& request) noexcept;
   // Makes a node known to its parent.
   static void Link(MemoryBudget& node) noexcept;
+  static void Unlink(MemoryBudget& node) noexcept;
   void PutBack(const Request& request) noexcept;
   // Takes the request's credit back.
   void Settle(BudgetAccount& account) noexcept;

@@ -84,8 +84,15 @@ class ChargedCalls {
     return bytes == 0 ? move() : account_.TransferTo(to.account_, bytes, move);
   }
 
+  // As the above, with the charge released at the end of the account.
+  void ReleaseChainAtEnd(auto& upstream, const BlockChain& chain) noexcept {
+    upstream.ReleaseChain(chain);
+    account_.ReleaseAtEnd(chain.bytes);
+  }
+
   size_t charged_bytes() const noexcept { return account_.charged_bytes(); }
   MemoryBudget& budget() const noexcept { return account_.budget(); }
+  BudgetAccount& account() noexcept { return account_.account(); }
 
   static size_t ChargeFor(size_t bytes) noexcept { return bytes + (bytes == 0); }
 

@@ -117,6 +117,10 @@ void MemoryBudget::Release(size_t bytes) noexcept {
   tree_->Release({this, nullptr, bytes}, nullptr);
 }
 
+void MemoryBudget::EndAccounts(std::initializer_list<BudgetAccount*> accounts) noexcept {
+  if (end_is_slow_) tree_->EndAccounts(*this, accounts);
+}
+
 Expected<Reservation> MemoryBudget::Reserve(size_t bytes) {
   if (TryCharge(bytes)) return Reservation(this, bytes);
   return tl::unexpected(Refusal(bytes));

@@ -41,6 +41,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -194,6 +195,11 @@ class MemoryBudget : public UnmarkedListHook {
 
   // What was charged, by whichever account of this node.
   void Release(size_t bytes) noexcept;
+
+  // Of a node that is about to end, with one lock for all: releases what `accounts`, which are all
+  // that it has and belong to the calling thread, were told to release at the end, gives their
+  // credit back, and takes the node from its parent unless something is charged still.
+  void EndAccounts(std::initializer_list<BudgetAccount*> accounts) noexcept;
 
   // Charges `bytes` for later.
   Expected<Reservation> Reserve(size_t bytes);

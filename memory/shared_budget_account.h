@@ -31,6 +31,13 @@ class CountingBudgetAccount {
     account_.Release(bytes);
   }
 
+  // As BudgetAccount::ReleaseAtEnd.
+  void ReleaseAtEnd(size_t bytes) noexcept {
+    Add(0 - bytes);
+    account_.ReleaseAtEnd(bytes);
+  }
+  BudgetAccount& account() noexcept { return account_; }
+
   // As BudgetAccount::TransferTo.
   template <class Move>
   [[nodiscard]] bool TransferTo(CountingBudgetAccount& to, size_t bytes,

@@ -154,7 +154,16 @@ bool PagePool::Extend(Chain& chain, size_t count, CallSite site) noexcept {
 void PagePool::ReleaseChain(const PageList& list) noexcept { PushFree(list); }
 
 void PagePool::ReleaseBlocks(const BlockChain& blocks) noexcept {
-  if (blocks.count == 0) return;
+  constexpr size_t kFew = 4;
+  if (blocks.count <= kFew) {
+    BlockLink* block = blocks.first;
+    for (size_t i = 0; i < blocks.count; ++i) {
+      BlockLink* const next = block->next;
+      Deallocate(reinterpret_cast<std::byte*>(block), CallSite{});
+      block = next;
+    }
+    return;
+  }
   const auto* const last = reinterpret_cast<std::byte*>(blocks.last);
   if (slab_.NumberOf(last) >= slab_.page_count()) {
     slab_.ReportBadFree(last, PageState::kUntouched, {});

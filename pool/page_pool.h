@@ -106,7 +106,8 @@ class PagePool final : private PerThread::Owner {
 
   // Takes back blocks that begin with a BlockLink and are one page each, as an arena leaves them.
   // O(1): a page of the chain is looked at when it is used again. One that was freed by itself
-  // after the release is reported then, unless it has been handed out in between.
+  // after the release is reported then, unless it has been handed out in between. A few are freed
+  // one by one: the thread's next page is then one that it has just used.
   void ReleaseBlocks(const BlockChain& blocks) noexcept;
 
   // --- Memory -----------------------------------------------------------------------------------

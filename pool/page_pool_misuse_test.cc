@@ -69,12 +69,16 @@ TYPED_TEST(PagePoolMisuseTest, APageOfAChain) {
 }
 
 TYPED_TEST(PagePoolMisuseTest, AFreePageInAReleasedChainOfBlocks) {
+  // A few would be freed at once, and looked at.
+  constexpr size_t kCount = 8;
   auto* const first = ::new (this->bare_->Allocate()) BlockLink{nullptr, 4096};
-  auto* const second = ::new (this->bare_->Allocate()) BlockLink{nullptr, 4096};
-  first->next = second;
-  this->bare_->ReleaseBlocks({first, second, 2, 8192});
+  BlockLink* last = first;
+  for (size_t i = 1; i < kCount; ++i) {
+    last = last->next = ::new (this->bare_->Allocate()) BlockLink{nullptr, 4096};
+  }
+  this->bare_->ReleaseBlocks({first, last, kCount, kCount * 4096});
   // The chain is not looked at yet, and the page is taken for a live one.
-  this->bare_->Deallocate(reinterpret_cast<std::byte*>(second));
+  this->bare_->Deallocate(reinterpret_cast<std::byte*>(first->next));
   EXPECT_DEATH(this->bare_->Trim(), "page 1 .*is free already");
 }
 

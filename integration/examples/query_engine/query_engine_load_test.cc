@@ -108,11 +108,12 @@ TEST(QueryEngineLoadTest, ManyQueriesUnderATenthOfWhatTheyNeedStayWithinIt) {
   ExpectAllBack(memory);
   EXPECT_EQ(finished + refused, count);
   EXPECT_LE(memory.budget().Stats().peak_bytes, limit);
-  std::printf("%zu queries: %zu finished, %zu refused, %zu spilled; limit %.1f MiB, a tenth of %.1f and "
-              "the tables' %.1f; resident %.1f at most\n",
-              count, finished.load(), refused.load(), spilled.load(),
-              static_cast<double>(limit) / kMiB, static_cast<double>(at_once_bytes) / kMiB,
-              static_cast<double>(tables_bytes) / kMiB, static_cast<double>(resident_max) / kMiB);
+  std::printf(
+      "%zu queries: %zu finished, %zu refused, %zu spilled; limit %.1f MiB, a tenth of %.1f and "
+      "the tables' %.1f; resident %.1f at most\n",
+      count, finished.load(), refused.load(), spilled.load(), static_cast<double>(limit) / kMiB,
+      static_cast<double>(at_once_bytes) / kMiB, static_cast<double>(tables_bytes) / kMiB,
+      static_cast<double>(resident_max) / kMiB);
   if (kCheckedBuild) return;
   EXPECT_LE(resident_max, limit + limit / 200 * 3 + 8 * kMiB);
 }
