@@ -109,6 +109,8 @@ class BudgetTree {
 
   using Lock = std::unique_lock<std::mutex>;
 
+  Lock Acquire() noexcept;
+
   struct Waiter : boost::intrusive::list_base_hook<> {
     Request request;
     bool is_over = false;
