@@ -249,7 +249,8 @@ TEST(QueryScopeTest, ThreadsOfAQueryShareAnArena) {
     }
     const BudgetStats stats = query.budget().Stats();
     EXPECT_GE(stats.taken_bytes - stats.prepaid_bytes, kThreads * kRows * sizeof(Row));
-    EXPECT_EQ(query.shared().lane_count(), kThreads);
+    // A thread that begins when another has ended takes its lane.
+    EXPECT_LE(query.shared().lane_count(), kThreads);
     EXPECT_EQ(query.shared().Stats().held_bytes, stats.taken_bytes - stats.prepaid_bytes);
     EXPECT_EQ(ended, 0u);
   }
