@@ -1,13 +1,13 @@
 // FreeIndex: free ranges by address and by size. Internal to memory/region.
 //
-// By address they are a red-black tree. By size those of up to 64 grains are in bins, a list for each
-// size and a bit for each bin that is not empty; larger ones are a second red-black tree, by size and
-// then by address. So a small request that fits exactly is a bit test and the head of a list, and any
-// other the next bit, or one descent.
+// By address they are a red-black tree. By size those of up to 64 grains are in bins, a list for
+// each size and a bit for each bin that is not empty; larger ones in classes, sixteen to a
+// doubling, each a red-black tree by size and then by address, and a bit. So a small request that
+// fits exactly is a bit test and the head of a list; any other is a descent into the small tree of
+// its class, or the first of the next class.
 //
-// A range that shrinks or grows keeps its place in the tree by size where its neighbour there allows
-// it: that is the case for three splits of four (counted over recorded traces), and costs a look at
-// that neighbour instead of an erasure and an insertion.
+// A range that shrinks or grows keeps its place by size where its class and its neighbour there
+// allow it, and that costs a look at the neighbour instead of an erasure and an insertion.
 //
 // Offsets and lengths are in grains. Nothing here can fail, and nothing checks: RegionCore does.
 //
@@ -16,6 +16,7 @@
 #ifndef GRANARY_MEMORY_REGION_FREE_INDEX_H_
 #define GRANARY_MEMORY_REGION_FREE_INDEX_H_
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <boost/intrusive/rbtree_algorithms.hpp>
@@ -42,6 +43,10 @@ class FreeIndex {
   using SizeTree = boost::intrusive::rbtree_algorithms<TreeTraits<Record, &Record::by_size>>;
 
   static constexpr Units kBins = 64;
+  static constexpr size_t kClassesPerDoubling = 16;
+  static constexpr size_t kClasses = (8 * sizeof(Units) - 6) * kClassesPerDoubling;
+  // Records that are headers of trees: by address, and of each class.
+  static constexpr uint32_t kHeaders = 1 + kClasses;
 
   // Where a range that begins at some offset is, or would be.
   struct Place {
@@ -51,14 +56,13 @@ class FreeIndex {
     typename AddressTree::insert_commit_data commit;
   };
 
-  // `header` is a record that nobody takes, in the slab of all those that come here. Both stay where
-  // they are.
-  void Start(Slab& slab, Record& header, bool uses_bins) noexcept {
+  // `headers` are kHeaders records that nobody takes, in the slab of all those that come here. All
+  // stay where they are. A class's header is made when its first range comes.
+  void Start(Slab& slab, Record* headers, bool uses_bins) noexcept {
     slab_ = &slab;
-    header_ = &header;
+    header_ = headers;
     uses_bins_ = uses_bins;
     AddressTree::init_header(header_);
-    SizeTree::init_header(header_);
   }
   // The same ranges as `other`, whose records are in this one's slab by the same numbers.
   template <class Other>
@@ -67,6 +71,8 @@ class FreeIndex {
     free_units_ = other.free_units_;
     bins_ = other.bins_;
     heads_ = other.heads_;
+    std::copy(other.classes_.begin(), other.classes_.end(), classes_.begin());
+    words_ = other.words_;
   }
 
   uint64_t count() const noexcept { return count_; }
@@ -79,18 +85,15 @@ class FreeIndex {
     Place place;
     place.commit.node = header_;
     place.commit.link_left = true;
+    // Without branches on the keys, which nobody could predict.
     for (Record* at = AddressTraits::get_parent(header_); at != nullptr;) {
-      place.commit.node = at;
       Probe::Compared();
-      if (offset < at->offset) {
-        place.above = at;
-        place.commit.link_left = true;
-        at = AddressTraits::get_left(at);
-      } else {
-        place.at_or_below = at;
-        place.commit.link_left = false;
-        at = AddressTraits::get_right(at);
-      }
+      const bool is_left = offset < at->offset;
+      place.commit.node = at;
+      place.commit.link_left = is_left;
+      place.above = is_left ? at : place.above;
+      place.at_or_below = is_left ? place.at_or_below : at;
+      at = AddressTraits::child(at, is_left);
     }
     return place;
   }
@@ -98,9 +101,7 @@ class FreeIndex {
   // nullptr for none.
   Record* First() const noexcept { return NotHeader(AddressTree::begin_node(header_)); }
   Record* Last() const noexcept { return NotHeader(AddressTraits::get_right(header_)); }
-  Record* Next(Record& record) const noexcept {
-    return NotHeader(AddressTree::next_node(&record));
-  }
+  Record* Next(Record& record) const noexcept { return NotHeader(AddressTree::next_node(&record)); }
   Record* Previous(Record& record) const noexcept {
     return NotHeader(AddressTree::prev_node(&record));
   }
@@ -141,10 +142,10 @@ class FreeIndex {
     }
     const bool stays = KeepsPlace(record, offset, length);
     Probe::Rekeyed(stays);
-    if (!stays) SizeTree::erase(header_, &record);
+    if (!stays) EraseFromClass(record);
     record.offset = offset;
     record.length = length;
-    if (!stays) InsertInTree(record);
+    if (!stays) InsertInClass(record);
   }
 
   // --- By size ----------------------------------------------------------------------------------
@@ -154,38 +155,45 @@ class FreeIndex {
     if (IsInBin(length)) {
       const uint64_t bins = bins_ >> (length - 1);
       if (bins != 0) {
-        return &slab_->At(heads_[static_cast<size_t>(length - 1) +
-                                 static_cast<size_t>(std::countr_zero(bins))]);
+        return &slab_->At(
+            heads_[static_cast<size_t>(length - 1) + static_cast<size_t>(std::countr_zero(bins))]);
       }
     }
-    Record* found = nullptr;
-    for (Record* at = SizeTraits::get_parent(header_); at != nullptr;) {
-      Probe::Compared();
-      if (at->length < length) {
-        at = SizeTraits::get_right(at);
-      } else {
-        found = at;
-        at = SizeTraits::get_left(at);
+    const size_t its_class = ClassOf(length);
+    if (HasClass(its_class)) {
+      Record* found = nullptr;
+      for (Record* at = SizeTraits::get_parent(&HeaderOf(its_class)); at != nullptr;) {
+        Probe::Compared();
+        const bool is_left = length <= at->length;
+        found = is_left ? at : found;
+        at = SizeTraits::child(at, is_left);
       }
+      if (found != nullptr) return found;
     }
-    return found;
+    return FirstOfClassFrom(its_class + 1);
   }
 
   // The next larger one, or one of its size.
   Record* NextBySize(Record& record) const noexcept {
-    if (!IsInBin(record.length)) return NotHeader(SizeTree::next_node(&record));
+    if (!IsInBin(record.length)) {
+      const size_t its_class = ClassOf(record.length);
+      Record* const next = SizeTree::next_node(&record);
+      return next != &HeaderOf(its_class) ? next : FirstOfClassFrom(its_class + 1);
+    }
     if (record.in_bin.next != 0) return &slab_->At(record.in_bin.next);
     const uint64_t bins = record.length < kBins ? bins_ >> record.length : 0;
     if (bins != 0) {
-      return &slab_->At(heads_[static_cast<size_t>(record.length) +
-                               static_cast<size_t>(std::countr_zero(bins))]);
+      return &slab_->At(
+          heads_[static_cast<size_t>(record.length) + static_cast<size_t>(std::countr_zero(bins))]);
     }
-    return NotHeader(SizeTree::begin_node(header_));
+    return FirstOfClassFrom(0);
   }
 
   Units LargestLength() const noexcept {
-    if (const Record* const last = NotHeader(SizeTraits::get_right(header_))) return last->length;
-    return static_cast<Units>(64 - std::countl_zero(bins_));
+    if (words_ == 0) return static_cast<Units>(64 - std::countl_zero(bins_));
+    const auto word = static_cast<size_t>(63 - std::countl_zero(words_));
+    const size_t last = word * 64 + static_cast<size_t>(63 - std::countl_zero(classes_[word]));
+    return SizeTraits::get_right(&HeaderOf(last))->length;
   }
 
   // --- For validation ---------------------------------------------------------------------------
@@ -194,12 +202,19 @@ class FreeIndex {
   bool IsInBin(Units length) const noexcept { return uses_bins_ && length <= kBins; }
   uint64_t bins() const noexcept { return bins_; }
   uint32_t head(size_t bin) const noexcept { return heads_[bin]; }
-  Record* FirstInTreeBySize() const noexcept {
-    return NotHeader(SizeTree::begin_node(header_));
+  // Of those that are in no bin.
+  Record* FirstInClasses() const noexcept { return FirstOfClassFrom(0); }
+  static size_t ClassOf(Units length) noexcept {
+    if (length < kBins) return 0;
+    const auto log2 = static_cast<size_t>(std::bit_width(length)) - 1;
+    return (log2 - 6) * kClassesPerDoubling +
+           static_cast<size_t>(length >> (log2 - 4)) % kClassesPerDoubling;
   }
-  Record* NextInTreeBySize(Record& record) const noexcept {
-    return NotHeader(SizeTree::next_node(&record));
+  bool HasClass(size_t index) const noexcept {
+    return (classes_[index / 64] >> (index % 64) & 1) != 0;
   }
+  // Of a class that has ranges.
+  Record& HeaderOf(size_t index) const noexcept { return header_[1 + index]; }
 
  private:
   template <class OtherUnits, class OtherProbe>
@@ -209,9 +224,7 @@ class FreeIndex {
   using SizeTraits = TreeTraits<Record, &Record::by_size>;
 
   // An empty tree's header is its own first and last.
-  Record* NotHeader(Record* record) const noexcept {
-    return record != header_ ? record : nullptr;
-  }
+  Record* NotHeader(Record* record) const noexcept { return record != header_ ? record : nullptr; }
 
   void Added(Record& record) noexcept {
     InsertBySize(record);
@@ -226,17 +239,35 @@ class FreeIndex {
 
   // Whether its neighbours in the tree by size are still its neighbours with these.
   bool KeepsPlace(Record& record, Units offset, Units length) const noexcept {
+    const size_t its_class = ClassOf(length);
+    if (its_class != ClassOf(record.length)) return false;
+    const Record* const header = &HeaderOf(its_class);
     if (length < record.length) {
-      const Record* const smaller = NotHeader(SizeTree::prev_node(&record));
-      return smaller == nullptr || !SizeBefore(length, offset, *smaller);
+      const Record* const smaller = SizeTree::prev_node(&record);
+      return smaller == header || !SizeBefore(length, offset, *smaller);
     }
-    const Record* const larger = NotHeader(SizeTree::next_node(&record));
-    return larger == nullptr || SizeBefore(length, offset, *larger);
+    const Record* const larger = SizeTree::next_node(&record);
+    return larger == header || SizeBefore(length, offset, *larger);
+  }
+
+  // The first of the first class from `index` on that has ranges; nullptr for none.
+  Record* FirstOfClassFrom(size_t index) const noexcept {
+    if (index >= kClasses) return nullptr;
+    size_t word = index / 64;
+    uint64_t bits = classes_[word] >> (index % 64) << (index % 64);
+    if (bits == 0) {
+      const uint64_t words = word == 63 ? 0 : words_ >> (word + 1) << (word + 1);
+      if (words == 0) return nullptr;
+      word = static_cast<size_t>(std::countr_zero(words));
+      bits = classes_[word];
+    }
+    const size_t found = word * 64 + static_cast<size_t>(std::countr_zero(bits));
+    return SizeTraits::get_left(&HeaderOf(found));
   }
 
   void InsertBySize(Record& record) noexcept {
     if (!IsInBin(record.length)) {
-      InsertInTree(record);
+      InsertInClass(record);
       return;
     }
     const auto bin = static_cast<size_t>(record.length - 1);
@@ -248,21 +279,37 @@ class FreeIndex {
     bins_ |= uint64_t{1} << bin;
   }
 
-  void InsertInTree(Record& record) noexcept {
+  void InsertInClass(Record& record) noexcept {
+    const size_t its_class = ClassOf(record.length);
+    Record* const header = &HeaderOf(its_class);
+    if (!HasClass(its_class)) {
+      SizeTree::init_header(header);
+      classes_[its_class / 64] |= uint64_t{1} << (its_class % 64);
+      words_ |= uint64_t{1} << (its_class / 64);
+    }
     typename SizeTree::insert_commit_data commit;
-    commit.node = header_;
+    commit.node = header;
     commit.link_left = true;
-    for (Record* at = SizeTraits::get_parent(header_); at != nullptr;) {
+    for (Record* at = SizeTraits::get_parent(header); at != nullptr;) {
       commit.node = at;
       commit.link_left = SizeBefore(record.length, record.offset, *at);
-      at = commit.link_left ? SizeTraits::get_left(at) : SizeTraits::get_right(at);
+      at = SizeTraits::child(at, commit.link_left);
     }
-    SizeTree::insert_unique_commit(header_, &record, commit);
+    SizeTree::insert_unique_commit(header, &record, commit);
+  }
+
+  void EraseFromClass(Record& record) noexcept {
+    const size_t its_class = ClassOf(record.length);
+    Record* const header = &HeaderOf(its_class);
+    SizeTree::erase(header, &record);
+    if (SizeTraits::get_parent(header) != nullptr) return;
+    classes_[its_class / 64] &= ~(uint64_t{1} << (its_class % 64));
+    if (classes_[its_class / 64] == 0) words_ &= ~(uint64_t{1} << (its_class / 64));
   }
 
   void EraseBySize(Record& record) noexcept {
     if (!IsInBin(record.length)) {
-      SizeTree::erase(header_, &record);
+      EraseFromClass(record);
       return;
     }
     const auto bin = static_cast<size_t>(record.length - 1);
@@ -284,6 +331,9 @@ class FreeIndex {
   // Bit i: the bin of length i + 1 is not empty.
   uint64_t bins_ = 0;
   std::array<uint32_t, kBins> heads_ = {};
+  // Bit i: class i is not empty; and of the words that have any.
+  std::array<uint64_t, (kClasses + 63) / 64> classes_ = {};
+  uint64_t words_ = 0;
 };
 
 }  // namespace granary::region

@@ -68,9 +68,7 @@ class LiveIndex {
  private:
   using Traits = TreeTraits<Record, &Record::by_address>;
 
-  Record* NotHeader(Record* record) const noexcept {
-    return record != header_ ? record : nullptr;
-  }
+  Record* NotHeader(Record* record) const noexcept { return record != header_ ? record : nullptr; }
 
   Record* header_ = nullptr;
   uint64_t count_ = 0;

@@ -1,9 +1,9 @@
 // RangeRecord: a range, in the trees and lists that it is in, in 32 bytes. Internal to
 // memory/region.
 //
-// Boost.Intrusive's algorithms ask their node traits for a node's links. Here a link is the distance
-// to the other record, in records, as 32 bits: so a hook has 12 bytes instead of 32, two hooks and a
-// range have 32, and a slab of records may be copied elsewhere as it is.
+// Boost.Intrusive's algorithms ask their node traits for a node's links. Here a link is the
+// distance to the other record, in records, as 32 bits: so a hook has 12 bytes instead of 32, two
+// hooks and a range have 32, and a slab of records may be copied elsewhere as it is.
 #ifndef GRANARY_MEMORY_REGION_RANGE_RECORD_H_
 #define GRANARY_MEMORY_REGION_RANGE_RECORD_H_
 
@@ -79,6 +79,10 @@ struct TreeTraits {
   static void set_left(node_ptr n, node_ptr left) noexcept { (n->*kHook).left = To(n, left); }
   static node_ptr get_right(const_node_ptr n) noexcept { return At(n, (n->*kHook).right); }
   static void set_right(node_ptr n, node_ptr right) noexcept { (n->*kHook).right = To(n, right); }
+  // The left child or the right one.
+  static node_ptr child(const_node_ptr n, bool is_left) noexcept {
+    return At(n, is_left ? (n->*kHook).left : (n->*kHook).right);
+  }
   static color get_color(const_node_ptr n) noexcept {
     return ((n->*kHook).parent_and_color & 1) != 0;
   }

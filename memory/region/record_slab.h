@@ -1,8 +1,8 @@
 // RecordSlab: the records of a region, in one mapping. Internal to memory/region.
 //
-// Address space for as many as there may be is set aside once; the system gives memory to those that
-// are used, a page at a time. So taking a record cannot fail before there are that many, allocates
-// nothing, and a record can be named by a number of 32 bits.
+// Address space for as many as there may be is set aside once; the system gives memory to those
+// that are used, a page at a time. So taking a record cannot fail before there are that many,
+// allocates nothing, and a record can be named by a number of 32 bits.
 #ifndef GRANARY_MEMORY_REGION_RECORD_SLAB_H_
 #define GRANARY_MEMORY_REGION_RECORD_SLAB_H_
 

@@ -216,7 +216,8 @@ FreeStatus RegionAllocator::FreeMany(std::span<Range> ranges) noexcept {
   }
   // Each may leave a live range in two parts, and a free one between them.
   const bool has_records = With([&](const auto& core) {
-    return ranges.size() < UINT32_MAX / 2 && core.slab().Has(static_cast<uint32_t>(2 * ranges.size()));
+    return ranges.size() < UINT32_MAX / 2 &&
+           core.slab().Has(static_cast<uint32_t>(2 * ranges.size()));
   });
   if (!has_records) return FreeStatus::kTooManyRanges;
   for (const Range& range : ranges) (void)Free(range);
@@ -253,8 +254,7 @@ std::optional<Range> RegionAllocator::Resize(Range range, uint64_t bytes, Grow g
       if (core.Shrink(live, static_cast<Units>(wanted), is_backward) != FreeStatus::kOk) {
         return std::nullopt;
       }
-    } else if (wanted > now &&
-               !core.Grow(live, static_cast<Units>(wanted - now), is_backward)) {
+    } else if (wanted > now && !core.Grow(live, static_cast<Units>(wanted - now), is_backward)) {
       return std::nullopt;
     }
     const uint64_t offset = is_backward ? live.offset + now - wanted : live.offset;
@@ -272,11 +272,10 @@ Expected<void> RegionAllocator::Extend(uint64_t new_size) {
   constexpr const char* kWhere = "RegionAllocator::Extend";
   const uint64_t size = size_bytes();
   if (new_size < size || new_size > kSizeMax || new_size % options_.grain != 0) {
-    return tl::unexpected(Invalid("the new size, " + std::to_string(new_size) + ", is below " +
-                                      std::to_string(size) +
-                                      ", above 2^63, or no multiple of the grain, " +
-                                      std::to_string(options_.grain),
-                                  kWhere));
+    return tl::unexpected(
+        Invalid("the new size, " + std::to_string(new_size) + ", is below " + std::to_string(size) +
+                    ", above 2^63, or no multiple of the grain, " + std::to_string(options_.grain),
+                kWhere));
   }
   const uint64_t units = new_size / options_.grain;
   if (auto made = MakeRoomFor(units); !made) return made;
@@ -309,7 +308,8 @@ Expected<void> RegionAllocator::MakeRoomFor(uint64_t units) {
       } else {
         return wide_;
       }
-    }();
+    }
+    ();
     current = std::move(*larger);
     return {};
   });

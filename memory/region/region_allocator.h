@@ -5,26 +5,27 @@
 //   ...
 //   if (region->Free(*range) != FreeStatus::kOk) ...
 //
-// For what is neither a page nor a query's scratch: file extents, device memory, shared memory, large
-// values. It never reads or writes what it manages, and knows nothing of it but its size.
+// For what is neither a page nor a query's scratch: file extents, device memory, shared memory,
+// large values. It never reads or writes what it manages, and knows nothing of it but its size.
 //
-// When not: for objects that die together (Arena), for pages of one size (PagePool); RegionResource is
-// this over memory.
+// When not: for objects that die together (Arena), for pages of one size (PagePool); RegionResource
+// is this over memory.
 //
-// How it works. Free ranges are in two red-black trees, by address and by size, and small ones instead
-// of the second in bins of one size each (FreeIndex). Free neighbours are always merged. What is not
-// free is used: a live range takes no memory, unless the region is tracked.
+// How it works. Free ranges are in two red-black trees, by address and by size, and small ones
+// instead of the second in bins of one size each (FreeIndex). Free neighbours are always merged.
+// What is not free is used: a live range takes no memory, unless the region is tracked.
 //
-// What it promises. A request is refused only if no free range can hold it. With the default fit and
-// no alignment it comes from the smallest range that can; with one, from one of the eight smallest
-// that are large enough, if these have room at the right place. A free that touches a free byte, or
-// lies outside, is refused and changes nothing; in tracked mode, so is every free of what is not a part
-// of one live range.
+// What it promises. A request is refused only if no free range can hold it. With the default fit
+// and no alignment it comes from the smallest range that can; with one, from one of the eight
+// smallest that are large enough, if these have room at the right place. A free that touches a free
+// byte, or lies outside, is refused and changes nothing; in tracked mode, so is every free of what
+// is not a part of one live range.
 //
 // Costs. A small request that a bin has exactly: a few dozen instructions. Any other, and a free:
-// O(log F) comparisons in the number of free ranges, one descent for a free. Fit::kLowest and kHighest,
-// and alignments that nothing large enough offers, look at ranges one by one. 32 bytes a free range
-// (40 where there are 2^32 grains or more), and a live one in tracked mode; no malloc after Create.
+// O(log F) comparisons in the number of free ranges, one descent for a free. Fit::kLowest and
+// kHighest, and alignments that nothing large enough offers, look at ranges one by one. 32 bytes a
+// free range (40 where there are 2^32 grains or more), and a live one in tracked mode; no malloc
+// after Create.
 //
 // Threading. One thread at a time.
 //
@@ -59,9 +60,9 @@ class RegionAllocator {
   // Sizes are up to this.
   static constexpr uint64_t kSizeMax = uint64_t{1} << 63;
 
-  // A region of `size` bytes, a multiple of the grain, all of them free. kInvalidArgument for options
-  // that make no sense, kOutOfMemory where there is no address space for the records. `calls` outlives
-  // it.
+  // A region of `size` bytes, a multiple of the grain, all of them free. kInvalidArgument for
+  // options that make no sense, kOutOfMemory where there is no address space for the records.
+  // `calls` outlives it.
   static Expected<RegionAllocator> Create(uint64_t size, const RegionOptions& options = {},
                                           SystemCalls& calls = SystemCalls::Real());
 
@@ -71,14 +72,15 @@ class RegionAllocator {
 
   // --- Allocating -------------------------------------------------------------------------------
 
-  // `bytes`, rounded up to the grain, at a multiple of `alignment`, a power of two. Nothing for a size
-  // of zero, another alignment, and where nothing free can hold it.
+  // `bytes`, rounded up to the grain, at a multiple of `alignment`, a power of two. Nothing for a
+  // size of zero, another alignment, and where nothing free can hold it.
   [[nodiscard]] std::optional<Range> Allocate(uint64_t bytes, uint64_t alignment = 1) noexcept {
     return Allocate(bytes, alignment, options_.fit);
   }
   [[nodiscard]] std::optional<Range> Allocate(uint64_t bytes, uint64_t alignment, Fit fit) noexcept;
 
-  // True if all of `range`, whose offset is a multiple of the grain, was free, and is allocated now.
+  // True if all of `range`, whose offset is a multiple of the grain, was free, and is allocated
+  // now.
   [[nodiscard]] bool Reserve(Range range) noexcept;
 
   // All of `sizes`, into as much of `out`, or none. The largest are looked for first. Sorts a copy:
@@ -86,14 +88,14 @@ class RegionAllocator {
   [[nodiscard]] bool AllocateMany(std::span<const uint64_t> sizes, std::span<Range> out,
                                   uint64_t alignment = 1);
 
-  // Whether Allocate would succeed now with the default fit. O(log F), but for alignments that nothing
-  // large enough offers.
+  // Whether Allocate would succeed now with the default fit. O(log F), but for alignments that
+  // nothing large enough offers.
   bool CanAllocate(uint64_t bytes, uint64_t alignment = 1) const noexcept;
 
   // --- Freeing ----------------------------------------------------------------------------------
 
-  // A range that was allocated, or a part of one; its size is rounded up to the grain. A size of zero
-  // is kOk and nothing.
+  // A range that was allocated, or a part of one; its size is rounded up to the grain. A size of
+  // zero is kOk and nothing.
   FreeStatus Free(Range range) noexcept;
   // Tracked mode: all of the live range that begins at `offset`.
   FreeStatus FreeAt(uint64_t offset) noexcept;
@@ -116,14 +118,15 @@ class RegionAllocator {
     kForward,   // Its begin stays.
     kBackward,  // Its end stays.
   };
-  // Makes `range`, which was allocated as it is, `bytes` large where it is. Nothing, and nothing has
-  // changed, if the free range beside it is too small; a shrink succeeds unless the range is bad.
+  // Makes `range`, which was allocated as it is, `bytes` large where it is. Nothing, and nothing
+  // has changed, if the free range beside it is too small; a shrink succeeds unless the range is
+  // bad.
   std::optional<Range> Resize(Range range, uint64_t bytes, Grow grow = Grow::kForward) noexcept;
 
   // --- Size -------------------------------------------------------------------------------------
 
-  // Adds free bytes at the end. kInvalidArgument for a size that is smaller, too large, or no multiple
-  // of the grain; kOutOfMemory if larger records are needed and there is no room for them.
+  // Adds free bytes at the end. kInvalidArgument for a size that is smaller, too large, or no
+  // multiple of the grain; kOutOfMemory if larger records are needed and there is no room for them.
   Expected<void> Extend(uint64_t new_size);
   // False, and nothing has changed, unless all bytes above `new_size` are free.
   [[nodiscard]] bool Truncate(uint64_t new_size) noexcept;
@@ -151,8 +154,8 @@ class RegionAllocator {
     ForEachUsed({0, size_bytes()}, visit);
   }
 
-  // Looks at everything: orders, overlaps, neighbours that touch, both indexes, the trees' colours, all
-  // sums. An error says what is wrong; it can only come from a stray write, or a bug. O(F + L).
+  // Looks at everything: orders, overlaps, neighbours that touch, both indexes, the trees' colours,
+  // all sums. An error says what is wrong; it can only come from a stray write, or a bug. O(F + L).
   Expected<void> Validate() const;
 
   // {"size": ..., "grain": ..., "used": ..., "free": [[offset, size], ...]}

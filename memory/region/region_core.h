@@ -1,7 +1,7 @@
 // RegionCore: a RegionAllocator in grains, for one width of them. Internal to memory/region.
 //
-// Every function either does all that it says or changes nothing: what it needs, a record or two, is
-// looked for before the first change.
+// Every function either does all that it says or changes nothing: what it needs, a record or two,
+// is looked for before the first change.
 #ifndef GRANARY_MEMORY_REGION_REGION_CORE_H_
 #define GRANARY_MEMORY_REGION_REGION_CORE_H_
 
@@ -33,8 +33,8 @@ class RegionCore {
     Units length;
   };
 
-  // How many records a region of `size` grains may come to need: no two free ranges touch, and one is
-  // for the moment between two states.
+  // How many records a region of `size` grains may come to need: no two free ranges touch, and one
+  // is for the moment between two states.
   static uint64_t RecordsFor(uint64_t size, const RegionOptions& options) noexcept {
     const uint64_t most = (options.track_used ? size : size / 2) + 2;
     return std::min({most, options.max_ranges, Slab::kCountMax}) + kHeaders;
@@ -103,7 +103,8 @@ class RegionCore {
 
   bool Reserve(Units offset, Units length) noexcept {
     Record* const record = free_.Find(offset).at_or_below;
-    if (record == nullptr || record->end() < offset || record->end() - offset < length) return false;
+    if (record == nullptr || record->end() < offset || record->end() - offset < length)
+      return false;
     return CarveAndTrack(*record, offset, length);
   }
 
@@ -115,7 +116,7 @@ class RegionCore {
     if (!tracks_) return FreeStatus::kOk;
     const Record* const live = live_.Containing(offset);
     return live != nullptr && live->end() - offset >= length ? FreeStatus::kOk
-                                                              : FreeStatus::kNotAllocated;
+                                                             : FreeStatus::kNotAllocated;
   }
 
   FreeStatus Release(Units offset, Units length) noexcept {
@@ -241,7 +242,8 @@ class RegionCore {
   template <class OtherUnits, class OtherProbe>
   friend class RegionCore;
 
-  static constexpr uint32_t kHeaders = 2;
+  // Number 0, which means none, is among them.
+  static constexpr uint32_t kHeaders = Free::kHeaders + 1;
   // Ranges that are looked at for one of the right size before a larger one is taken that fits in
   // any case.
   static constexpr int kAlignedTriesMax = 8;
@@ -250,8 +252,8 @@ class RegionCore {
 
   RegionCore(Slab slab, const RegionOptions& options) noexcept
       : slab_(std::move(slab)), tracks_(options.track_used) {
-    free_.Start(slab_, slab_.At(0), !options.lowest_among_equals);
-    live_.Start(slab_.At(1));
+    free_.Start(slab_, &slab_.At(0), !options.lowest_among_equals);
+    live_.Start(slab_.At(Free::kHeaders));
   }
 
   // --- Choosing ---------------------------------------------------------------------------------
@@ -263,8 +265,7 @@ class RegionCore {
   }
   static Units LowestIn(const Record& record, Units length, uint64_t alignment) noexcept {
     (void)length;
-    return static_cast<Units>(record.offset +
-                              (alignment - record.offset % alignment) % alignment);
+    return static_cast<Units>(record.offset + (alignment - record.offset % alignment) % alignment);
   }
   static Units HighestIn(const Record& record, Units length, uint64_t alignment) noexcept {
     const auto highest = static_cast<Units>(record.end() - length);

@@ -45,8 +45,13 @@ Expected<void> ValidateCore(const Core& core) {
   if (BlackHeight<AddressTraits>(AddressTraits::get_parent(header), header) < 0) {
     return Broken("the tree by address is not a red-black tree");
   }
-  if (BlackHeight<SizeTraits>(SizeTraits::get_parent(header), header) < 0) {
-    return Broken("the tree by size is not a red-black tree");
+  for (size_t index = 0; index < Core::Free::kClasses; ++index) {
+    if (!free.HasClass(index)) continue;
+    const Record* const its_header = &free.HeaderOf(index);
+    const Record* const root = SizeTraits::get_parent(its_header);
+    if (root == nullptr || BlackHeight<SizeTraits>(root, its_header) < 0) {
+      return Broken("a class by size is not a red-black tree");
+    }
   }
 
   uint64_t count = 0;
@@ -84,14 +89,14 @@ Expected<void> ValidateCore(const Core& core) {
   }
   if (by_size != in_bins) return Broken("a small free range is in no bin");
   last = nullptr;
-  for (Record* at = free.FirstInTreeBySize(); at != nullptr;
-       last = at, at = free.NextInTreeBySize(*at), ++by_size) {
+  for (Record* at = free.FirstInClasses(); at != nullptr;
+       last = at, at = free.NextBySize(*at), ++by_size) {
     if (free.IsInBin(at->length) || by_size > count) {
-      return Broken("the tree by size has a range that is not its own");
+      return Broken("a class by size has a range that is not its own");
     }
-    if (last != nullptr && (at->length < last->length ||
-                            (at->length == last->length && at->offset <= last->offset))) {
-      return Broken("the tree by size is out of order");
+    if (last != nullptr &&
+        (at->length < last->length || (at->length == last->length && at->offset <= last->offset))) {
+      return Broken("a class by size is out of order");
     }
   }
   if (by_size != count) return Broken("a free range has no place by size");
@@ -154,7 +159,8 @@ RegionHistogram RegionAllocator::Histogram() const noexcept {
 }
 
 void RegionAllocator::ForEachFree(Range within, const std::function<void(Range)>& visit) const {
-  const uint64_t end = within.offset + std::min(within.size, size_bytes() - std::min(within.offset, size_bytes()));
+  const uint64_t end =
+      within.offset + std::min(within.size, size_bytes() - std::min(within.offset, size_bytes()));
   if (end <= within.offset) return;
   With([&]<class Core>(const Core& core) {
     using Units = decltype(core.size());

@@ -27,11 +27,11 @@ enum class Fit : uint8_t {
 // What became of a free. After any but kOk nothing has changed.
 enum class FreeStatus : uint8_t {
   kOk,
-  kOutOfRange,    // Not within the region.
-  kOverlapsFree,  // A byte of it is free already.
-  kNotAllocated,  // Tracked mode: not a part of one live range.
-  kMisaligned,    // The offset is no multiple of the grain.
-  kTooManyRanges, // RegionOptions::max_ranges are there.
+  kOutOfRange,     // Not within the region.
+  kOverlapsFree,   // A byte of it is free already.
+  kNotAllocated,   // Tracked mode: not a part of one live range.
+  kMisaligned,     // The offset is no multiple of the grain.
+  kTooManyRanges,  // RegionOptions::max_ranges are there.
 };
 
 // "ok", "out of range", ...
