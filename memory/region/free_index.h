@@ -82,19 +82,23 @@ class FreeIndex {
 
   // One descent.
   Place Find(Units offset) const noexcept {
-    Place place;
-    place.commit.node = header_;
-    place.commit.link_left = true;
-    // Without branches on the keys, which nobody could predict.
+    Record* above = nullptr;
+    Record* at_or_below = nullptr;
+    Record* parent = header_;
+    bool is_left = true;
     for (Record* at = AddressTraits::get_parent(header_); at != nullptr;) {
       Probe::Compared();
-      const bool is_left = offset < at->offset;
-      place.commit.node = at;
-      place.commit.link_left = is_left;
-      place.above = is_left ? at : place.above;
-      place.at_or_below = is_left ? place.at_or_below : at;
+      parent = at;
+      is_left = Unpredictable(offset < at->offset);
+      above = is_left ? at : above;
+      at_or_below = is_left ? at_or_below : at;
       at = AddressTraits::child(at, is_left);
     }
+    Place place;
+    place.at_or_below = at_or_below;
+    place.above = above;
+    place.commit.node = parent;
+    place.commit.link_left = is_left;
     return place;
   }
 
@@ -164,7 +168,7 @@ class FreeIndex {
       Record* found = nullptr;
       for (Record* at = SizeTraits::get_parent(&HeaderOf(its_class)); at != nullptr;) {
         Probe::Compared();
-        const bool is_left = length <= at->length;
+        const bool is_left = Unpredictable(length <= at->length);
         found = is_left ? at : found;
         at = SizeTraits::child(at, is_left);
       }
@@ -232,9 +236,15 @@ class FreeIndex {
     free_units_ += record.length;
   }
 
+  // Which way a search goes nobody can foresee: better no branch than one that is wrong half the
+  // time.
+  static bool Unpredictable(bool condition) noexcept {
+    return __builtin_expect_with_probability(condition, 1, 0.5) != 0;
+  }
+
   static bool SizeBefore(Units length, Units offset, const Record& b) noexcept {
     Probe::Compared();
-    return length != b.length ? length < b.length : offset < b.offset;
+    return (length < b.length) | ((length == b.length) & (offset < b.offset));
   }
 
   // Whether its neighbours in the tree by size are still its neighbours with these.
@@ -292,7 +302,7 @@ class FreeIndex {
     commit.link_left = true;
     for (Record* at = SizeTraits::get_parent(header); at != nullptr;) {
       commit.node = at;
-      commit.link_left = SizeBefore(record.length, record.offset, *at);
+      commit.link_left = Unpredictable(SizeBefore(record.length, record.offset, *at));
       at = SizeTraits::child(at, commit.link_left);
     }
     SizeTree::insert_unique_commit(header, &record, commit);

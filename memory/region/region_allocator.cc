@@ -94,7 +94,7 @@ uint64_t RegionAllocator::UnitsFor(uint64_t bytes) const noexcept {
 
 // A multiple of the grain is a multiple of both when it is one of their common multiples.
 uint64_t RegionAllocator::UnitAlignment(uint64_t alignment) const noexcept {
-  if (!std::has_single_bit(alignment)) return 0;
+  if (alignment == 0 || (alignment & (alignment - 1)) != 0) return 0;
   if (grain_log2_ >= 0) [[likely]] {
     return alignment <= options_.grain ? 1 : alignment >> grain_log2_;
   }
