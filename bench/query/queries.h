@@ -46,9 +46,9 @@ inline const query_engine::Tables& QueryTables() {
 // Runs one query in memory of its own, from its text to its end. Returns the rows that came out.
 template <class Memory>
 size_t RunQuery(typename Memory::Engine& engine, std::string_view text) {
-  static const query_engine::SpillStorageFactory kNoFiles;
+  static const query_engine::SpillStorageFactory no_files;
   Memory memory(engine);
-  query_engine::QueryContext context{memory, kNoFiles};
+  query_engine::QueryContext context{memory, no_files};
   query_engine::Result result(memory);
   const auto done = query_engine::RunText(text, QueryTables(), context, result);
   if (!done) Die(done.error().message);

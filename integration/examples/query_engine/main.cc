@@ -13,6 +13,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -252,4 +254,11 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace granary::query_engine
 
-int main(int argc, char** argv) { return granary::query_engine::Main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return granary::query_engine::Main(argc, argv);
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "%s\n", failure.what());
+    return 2;
+  }
+}

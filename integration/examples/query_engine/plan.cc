@@ -45,7 +45,7 @@ Expected<void> MakeScan(const Source& source, const Tables& tables, Scan* scan) 
   int64_t last = INT64_MAX;
   for (const Condition& condition : source.conditions) {
     const auto name = std::find(table->column_names.begin(), table->column_names.end(),
-                                std::string_view(condition.column));
+                                std::string_view{condition.column});
     if (name == table->column_names.end()) {
       return tl::unexpected(Failure("there is no column '" + std::string(condition.column) +
                                     "' in " + std::string(source.table)));
