@@ -107,7 +107,8 @@ class FreeIndex {
   Record* Last() const noexcept { return NotHeader(AddressTraits::get_right(header_)); }
   Record* Next(Record& record) const noexcept { return NotHeader(AddressTree::next_node(&record)); }
   Record* Previous(Record& record) const noexcept {
-    return NotHeader(AddressTree::prev_node(&record));
+    // Boost's prev_node knows no end: of a root that is the first node it is the root again.
+    return &record != AddressTraits::get_left(header_) ? AddressTree::prev_node(&record) : nullptr;
   }
 
   // --- Changes ----------------------------------------------------------------------------------
@@ -253,8 +254,8 @@ class FreeIndex {
     if (its_class != ClassOf(record.length)) return false;
     const Record* const header = &HeaderOf(its_class);
     if (length < record.length) {
-      const Record* const smaller = SizeTree::prev_node(&record);
-      return smaller == header || !SizeBefore(length, offset, *smaller);
+      if (&record == SizeTraits::get_left(header)) return true;
+      return !SizeBefore(length, offset, *SizeTree::prev_node(&record));
     }
     const Record* const larger = SizeTree::next_node(&record);
     return larger == header || SizeBefore(length, offset, *larger);

@@ -87,8 +87,8 @@ Expected<std::unique_ptr<RegionResource>> RegionResource::CreateOver(
   RegionResourceOptions own = options;
   own.budget = nullptr;
   MarkFree(memory.data(), size);
-  return std::unique_ptr<RegionResource>(new RegionResource(own, SystemMemory(), memory.data(), size,
-                                                            alignment, std::move(*region)));
+  return std::unique_ptr<RegionResource>(
+      new RegionResource(own, SystemMemory(), memory.data(), size, alignment, std::move(*region)));
 }
 
 RegionResource::~RegionResource() {
@@ -99,8 +99,7 @@ RegionResource::~RegionResource() {
 
 Range RegionResource::RangeOf(const void* p, size_t bytes) const noexcept {
   // Below the base it comes out far above every size.
-  const uint64_t offset =
-      reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base_);
+  const uint64_t offset = reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base_);
   return {offset, bytes + (bytes == 0)};
 }
 
@@ -139,8 +138,8 @@ bool RegionResource::GrowBy(uint64_t bytes) noexcept {
 
 bool RegionResource::TryResize(void* p, size_t old_bytes, size_t new_bytes, size_t) noexcept {
   if (new_bytes > size_max_) return false;
-  const auto resized =
-      region_.Resize(RangeOf(p, old_bytes), new_bytes + (new_bytes == 0), RegionAllocator::Grow::kForward);
+  const auto resized = region_.Resize(RangeOf(p, old_bytes), new_bytes + (new_bytes == 0),
+                                      RegionAllocator::Grow::kForward);
   if (!resized) return false;
   asked_bytes_ += Asked(new_bytes) - Asked(old_bytes);
   MarkFree(static_cast<std::byte*>(p) + new_bytes, std::max(old_bytes, new_bytes) - new_bytes);
@@ -179,7 +178,8 @@ void RegionResource::do_deallocate(void* p, size_t bytes, size_t) {
   if (p == nullptr) return;
   const FreeStatus status = Free(p, bytes);
   if (status == FreeStatus::kOk) return;
-  AbortOnMisuse("region '%s': free of %zu bytes at %p: %s", name_, bytes, p, FreeStatusName(status));
+  AbortOnMisuse("region '%s': free of %zu bytes at %p: %s", name_, bytes, p,
+                FreeStatusName(status));
 }
 
 size_t RegionResource::Trim() noexcept {
@@ -196,9 +196,8 @@ size_t RegionResource::Trim() noexcept {
 
 MemoryStats RegionResource::Stats() const noexcept {
   const RegionStats stats = region_.Stats();
-  return {.asked_bytes = asked_bytes_,
-          .used_bytes = stats.used_bytes,
-          .held_bytes = stats.size_bytes};
+  return {
+      .asked_bytes = asked_bytes_, .used_bytes = stats.used_bytes, .held_bytes = stats.size_bytes};
 }
 
 void RegionResource::ThrowRefusal(size_t bytes, size_t alignment) const {

@@ -3,9 +3,9 @@
 //   auto memory = granary::RegionResource::Create({.reserve_bytes = size_t{8} << 30});
 //   std::pmr::vector<Row> rows(memory->get());
 //
-// For objects that die one by one and are neither pages nor small: large values, buffers, extents of
-// a shared mapping. It is a RegionAllocator over memory: a range that it reserves and grows into, or
-// one that the caller gives.
+// For objects that die one by one and are neither pages nor small: large values, buffers, extents
+// of a shared mapping. It is a RegionAllocator over memory: a range that it reserves and grows
+// into, or one that the caller gives.
 //
 // When not: for objects that die together (Arena), for pages (PagePool); for many threads at once
 // (SharedRegionResource).
@@ -53,9 +53,9 @@ class RegionResource final : public MemoryResource {
 
   // Over a range that it reserves. kInvalidArgument, kOutOfMemory.
   static Expected<std::unique_ptr<RegionResource>> Create(const RegionResourceOptions& options);
-  // Over memory that the caller has, whose begin is aligned to the grain, and that outlives it. Of the
-  // options name and region count, and the budget is not charged. The largest alignment is that of its
-  // begin.
+  // Over memory that the caller has, whose begin is aligned to the grain, and that outlives it. Of
+  // the options name and region count, and the budget is not charged. The largest alignment is that
+  // of its begin.
   static Expected<std::unique_ptr<RegionResource>> CreateOver(
       std::span<std::byte> memory, const RegionResourceOptions& options = {});
 
@@ -78,8 +78,8 @@ class RegionResource final : public MemoryResource {
   // Gives whole chunks at the end back that hold nothing; returns bytes.
   size_t Trim() noexcept override;
 
-  // asked_bytes: exactly what callers asked for, or, tracked, the grains of it, as a free need not say
-  // its size; used_bytes: the grains; held_bytes: what it has grown to.
+  // asked_bytes: exactly what callers asked for, or, tracked, the grains of it, as a free need not
+  // say its size; used_bytes: the grains; held_bytes: what it has grown to.
   MemoryStats Stats() const noexcept override;
   [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override;
 

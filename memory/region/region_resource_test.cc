@@ -39,23 +39,21 @@ class SpanUnderTest final : public ResourceUnderTest {
     std::byte bytes[64 * kMiB];
   };
   std::unique_ptr<Memory> memory_{new Memory};
-  std::unique_ptr<RegionResource> region_ =
-      RegionResource::CreateOver(memory_->bytes).value();
+  std::unique_ptr<RegionResource> region_ = RegionResource::CreateOver(memory_->bytes).value();
 };
 
 INSTANTIATE_TEST_SUITE_P(
     Region, ResourceConformanceTest,
-    testing::Values(
-        ConformanceTraits{
-            .name = "Growing",
-            .make =
-                [](MemoryResource*) {
-                  return std::make_unique<RegionUnderTest>(
-                      RegionResourceOptions{.reserve_bytes = 1024 * kMiB});
-                }},
-        ConformanceTraits{
-            .name = "OverMemory",
-            .make = [](MemoryResource*) { return std::make_unique<SpanUnderTest>(); }}),
+    testing::Values(ConformanceTraits{.name = "Growing",
+                                      .make =
+                                          [](MemoryResource*) {
+                                            return std::make_unique<RegionUnderTest>(
+                                                RegionResourceOptions{.reserve_bytes =
+                                                                          1024 * kMiB});
+                                          }},
+                    ConformanceTraits{
+                        .name = "OverMemory",
+                        .make = [](MemoryResource*) { return std::make_unique<SpanUnderTest>(); }}),
     ConformanceName);
 
 std::unique_ptr<RegionResource> Make(const RegionResourceOptions& options) {
@@ -139,7 +137,8 @@ TEST(RegionResourceTest, ABadFreeIsRefusedWithAStatusOrReported) {
   EXPECT_EQ(memory->Free(p, 2000), FreeStatus::kOverlapsFree);
   EXPECT_EQ(memory->Free(p, 1000), FreeStatus::kOk);
   EXPECT_EQ(memory->Free(p, 1000), FreeStatus::kOverlapsFree);
-  EXPECT_DEATH(memory->deallocate(p, 1000, 16), "region 'region': free of 1000 bytes.*overlaps free");
+  EXPECT_DEATH(memory->deallocate(p, 1000, 16),
+               "region 'region': free of 1000 bytes.*overlaps free");
 }
 
 TEST(RegionResourceTest, ServesContainers) {
