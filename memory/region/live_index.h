@@ -1,4 +1,5 @@
-// LiveIndex: the live ranges of a tracked region, by address. Internal to memory/region.
+// LiveIndex: the live ranges of a tracked region, by address, or the pending ones of another. Internal
+// to memory/region.
 #ifndef GRANARY_MEMORY_REGION_LIVE_INDEX_H_
 #define GRANARY_MEMORY_REGION_LIVE_INDEX_H_
 
@@ -38,6 +39,21 @@ class LiveIndex {
       }
     }
     return found != nullptr && offset < found->end() ? found : nullptr;
+  }
+
+  // Whether a part of [offset, offset + length) is in one.
+  bool Overlaps(Units offset, Units length) const noexcept {
+    const auto end = static_cast<Units>(offset + length);
+    const Record* below_end = nullptr;
+    for (const Record* at = Traits::get_parent(header_); at != nullptr;) {
+      if (at->offset < end) {
+        below_end = at;
+        at = Traits::get_right(at);
+      } else {
+        at = Traits::get_left(at);
+      }
+    }
+    return below_end != nullptr && below_end->end() > offset;
   }
 
   void Insert(Record& record) noexcept {

@@ -52,6 +52,23 @@ void ExpectValid(const RegionAllocator& region) {
   EXPECT_TRUE(valid) << valid.error().message;
 }
 
+TEST(RegionAllocatorTest, WhatIsPendingIsNeitherFreedNorResizedAgain) {
+  for (const bool track_used : {false, true}) {
+    RegionAllocator region = Region(160, {.track_used = track_used});
+    const Range range = *region.Allocate(64);
+    ASSERT_EQ(region.FreeDeferred(range, 1), FreeStatus::kOk);
+    EXPECT_EQ(region.Free(range), FreeStatus::kNotAllocated);
+    EXPECT_EQ(region.Free({48, 16}), FreeStatus::kNotAllocated);
+    EXPECT_EQ(region.FreeDeferred(range, 2), FreeStatus::kNotAllocated);
+    std::vector<Range> many = {range};
+    EXPECT_EQ(region.FreeMany(many), FreeStatus::kNotAllocated);
+    EXPECT_FALSE(region.Resize(range, 32));
+    EXPECT_EQ(region.ReleaseUpTo(2), 64U);
+    EXPECT_THAT(FreeRanges(region), ElementsAre(Range{0, 160}));
+    ExpectValid(region);
+  }
+}
+
 TEST(RegionAllocatorTest, FitHighestRefusesWhatFitsNowhere) {
   for (uint64_t ranges = 0; ranges < 20; ++ranges) {
     RegionAllocator region = UsedRegion(1024, {.grain = 1});

@@ -63,6 +63,7 @@ class RegionCore {
     core->free_.CopyFrom(other.free_);
     core->live_.CopyCount(other.live_.count());
     core->size_ = other.size_;
+    core->pending_.CopyCount(other.pending_.count());
     core->pending_units_ = other.pending_units_;
     core->peak_units_ = other.peak_units_;
     core->high_water_ = other.high_water_;
@@ -113,7 +114,7 @@ class RegionCore {
   // Whether Release would do it, but for want of records. Within the region, and `length` is not 0.
   FreeStatus CheckRelease(Units offset, Units length) const noexcept {
     if (OverlapsFree(free_.Find(offset), offset, length)) return FreeStatus::kOverlapsFree;
-    if (!tracks_) return FreeStatus::kOk;
+    if (!tracks_) return CheckPending(offset, length);
     const Record* const live = live_.Containing(offset);
     return live != nullptr && live->end() - offset >= length ? FreeStatus::kOk
                                                              : FreeStatus::kNotAllocated;
@@ -147,6 +148,7 @@ class RegionCore {
     if (pending_last_ != 0) slab_.At(pending_last_).pending.next = number;
     if (pending_first_ == 0) pending_first_ = number;
     pending_last_ = number;
+    if (!tracks_) pending_.Insert(record);
     pending_units_ += length;
     return FreeStatus::kOk;
   }
@@ -161,6 +163,7 @@ class RegionCore {
       pending_first_ = record.pending.next;
       if (pending_first_ == 0) pending_last_ = 0;
       const Piece piece{record.offset, record.length};
+      if (!tracks_) pending_.Erase(record);
       // Its record is there for the free range, if it takes one.
       slab_.PutBack(record);
       pending_units_ -= piece.length;
@@ -243,7 +246,7 @@ class RegionCore {
   friend class RegionCore;
 
   // Number 0, which means none, is among them.
-  static constexpr uint32_t kHeaders = Free::kHeaders + 1;
+  static constexpr uint32_t kHeaders = Free::kHeaders + 2;
   // Ranges that are looked at for one of the right size before a larger one is taken that fits in
   // any case.
   static constexpr int kAlignedTriesMax = 8;
@@ -254,6 +257,7 @@ class RegionCore {
       : slab_(std::move(slab)), tracks_(options.track_used) {
     free_.Start(slab_, &slab_.At(0), !options.lowest_among_equals);
     live_.Start(slab_.At(Free::kHeaders));
+    pending_.Start(slab_.At(Free::kHeaders + 1));
   }
 
   // --- Choosing ---------------------------------------------------------------------------------
@@ -376,10 +380,15 @@ class RegionCore {
     }
   }
 
+  // Untracked: what is pending was freed already. Where nothing is, this is one load.
+  FreeStatus CheckPending(Units offset, Units length) const noexcept {
+    return pending_.Overlaps(offset, length) ? FreeStatus::kNotAllocated : FreeStatus::kOk;
+  }
+
   // Tracked mode: takes a range, or a part of one, from the live ones, if `spare` records are there
   // besides what that takes.
   FreeStatus Untrack(Units offset, Units length, uint32_t spare) noexcept {
-    if (!tracks_) return FreeStatus::kOk;
+    if (!tracks_) return CheckPending(offset, length);
     Record* const live = live_.Containing(offset);
     if (live == nullptr || live->end() - offset < length) return FreeStatus::kNotAllocated;
     const auto end = static_cast<Units>(offset + length);
@@ -409,6 +418,8 @@ class RegionCore {
   Slab slab_;
   Free free_;
   LiveIndex<Units> live_;
+  // Untracked only: otherwise what is not live is known to be no range to free.
+  LiveIndex<Units> pending_;
   const bool tracks_;
   Units size_ = 0;
   Units pending_units_ = 0;

@@ -29,7 +29,7 @@ enum class FreeStatus : uint8_t {
   kOk,
   kOutOfRange,     // Not within the region.
   kOverlapsFree,   // A byte of it is free already.
-  kNotAllocated,   // Tracked mode: not a part of one live range.
+  kNotAllocated,   // A byte of it is pending; tracked mode: not a part of one live range.
   kMisaligned,     // The offset is no multiple of the grain.
   kTooManyRanges,  // RegionOptions::max_ranges are there.
 };
