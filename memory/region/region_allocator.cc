@@ -250,6 +250,7 @@ std::optional<Range> RegionAllocator::Resize(Range range, uint64_t bytes, Grow g
     if (wanted > core.size()) return std::nullopt;
     const typename Core::Piece live{static_cast<Units>(range.offset / options_.grain),
                                     static_cast<Units>(now)};
+    if (!core.IsLive(live)) return std::nullopt;
     if (wanted < now) {
       if (core.Shrink(live, static_cast<Units>(wanted), is_backward) != FreeStatus::kOk) {
         return std::nullopt;

@@ -69,6 +69,23 @@ TEST(RegionAllocatorTest, WhatIsPendingIsNeitherFreedNorResizedAgain) {
   }
 }
 
+TEST(RegionAllocatorTest, ResizeOfWhatIsNotLiveIsRefused) {
+  RegionAllocator region = Region(160);
+  const Range range = *region.Allocate(64);
+  EXPECT_FALSE(region.Resize({64, 32}, 32));
+  EXPECT_FALSE(region.Resize({64, 32}, 16));
+  // Its begin is free, and its end is not.
+  ASSERT_EQ(region.Free({0, 16}), FreeStatus::kOk);
+  EXPECT_FALSE(region.Resize(range, 32));
+  EXPECT_FALSE(region.Resize(range, 64));
+  EXPECT_EQ(region.Stats().used_bytes, 48U);
+
+  RegionAllocator tracked = Region(160, {.track_used = true});
+  ASSERT_TRUE(tracked.Allocate(64));
+  for (const uint64_t bytes : {16U, 32U, 48U}) EXPECT_FALSE(tracked.Resize({16, 32}, bytes));
+  EXPECT_EQ(tracked.Stats().used_bytes, 64U);
+}
+
 TEST(RegionAllocatorTest, FitHighestRefusesWhatFitsNowhere) {
   for (uint64_t ranges = 0; ranges < 20; ++ranges) {
     RegionAllocator region = UsedRegion(1024, {.grain = 1});

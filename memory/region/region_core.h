@@ -175,6 +175,14 @@ class RegionCore {
 
   // --- In place ---------------------------------------------------------------------------------
 
+  // Whether it can be a live range; tracked, whether it is one. Within the region, and not empty.
+  bool IsLive(Piece piece) const noexcept {
+    if (OverlapsFree(free_.Find(piece.offset), piece.offset, piece.length)) return false;
+    if (!tracks_) return CheckPending(piece.offset, piece.length) == FreeStatus::kOk;
+    const Record* const live = live_.Containing(piece.offset);
+    return live != nullptr && live->offset == piece.offset && live->length == piece.length;
+  }
+
   // Gives the end of a live range back, or its begin if `from_begin`: `length` is what stays.
   FreeStatus Shrink(Piece live, Units length, bool from_begin) noexcept {
     const Units less = live.length - length;
@@ -184,20 +192,13 @@ class RegionCore {
   // Takes `more` behind a live range, or before it if `before`.
   bool Grow(Piece live, Units more, bool before) noexcept {
     const auto place = free_.Find(live.offset);
-    if (OverlapsFree(place, live.offset, live.length)) return false;
     Record* const neighbour = before ? place.at_or_below : place.above;
     if (neighbour == nullptr || neighbour->length < more) return false;
     if (before ? neighbour->end() != live.offset
                : neighbour->offset != static_cast<Units>(live.offset + live.length)) {
       return false;
     }
-    Record* tracked = nullptr;
-    if (tracks_) {
-      tracked = live_.Containing(live.offset);
-      if (tracked == nullptr || tracked->offset != live.offset || tracked->length != live.length) {
-        return false;
-      }
-    }
+    Record* const tracked = tracks_ ? live_.Containing(live.offset) : nullptr;
     const Units offset = before ? static_cast<Units>(live.offset - more) : neighbour->offset;
     Carve(*neighbour, offset, more);
     if (tracked != nullptr) {
