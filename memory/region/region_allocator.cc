@@ -214,11 +214,8 @@ FreeStatus RegionAllocator::FreeMany(std::span<Range> ranges) noexcept {
     });
     if (status != FreeStatus::kOk) return status;
   }
-  // Each may leave a live range in two parts, and a free one between them.
-  const bool has_records = With([&](const auto& core) {
-    return ranges.size() < UINT32_MAX / 2 &&
-           core.slab().Has(static_cast<uint32_t>(2 * ranges.size()));
-  });
+  const bool has_records =
+      With([&](const auto& core) { return core.HasRecordsToRelease(ranges.size()); });
   if (!has_records) return FreeStatus::kTooManyRanges;
   for (const Range& range : ranges) (void)Free(range);
   return FreeStatus::kOk;

@@ -98,5 +98,24 @@ TEST(RegionAllocatorTest, FitHighestRefusesWhatFitsNowhere) {
   }
 }
 
+TEST(RegionAllocatorTest, EveryGrainMayBePendingOnItsOwn) {
+  RegionAllocator region = UsedRegion(100, {.grain = 1});
+  for (uint64_t i = 0; i < 100; ++i) ASSERT_EQ(region.FreeDeferred({i, 1}, i), FreeStatus::kOk);
+  EXPECT_EQ(region.ReleaseUpTo(49), 50U);
+  EXPECT_THAT(FreeRanges(region), ElementsAre(Range{0, 50}));
+  EXPECT_EQ(region.ReleaseUpTo(99), 50U);
+  EXPECT_THAT(FreeRanges(region), ElementsAre(Range{0, 100}));
+}
+
+TEST(RegionAllocatorTest, FreeManyFreesEveryGrainAtOnce) {
+  for (const bool track_used : {false, true}) {
+    RegionAllocator region = UsedRegion(100, {.grain = 1, .track_used = track_used});
+    std::vector<Range> ranges;
+    for (uint64_t i = 0; i < 100; ++i) ranges.push_back({99 - i, 1});
+    EXPECT_EQ(region.FreeMany(ranges), FreeStatus::kOk);
+    EXPECT_THAT(FreeRanges(region), ElementsAre(Range{0, 100}));
+  }
+}
+
 }  // namespace
 }  // namespace granary

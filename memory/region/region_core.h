@@ -33,11 +33,10 @@ class RegionCore {
     Units length;
   };
 
-  // How many records a region of `size` grains may come to need: no two free ranges touch, and one
-  // is for the moment between two states.
+  // How many records a region of `size` grains may come to need: every grain may be pending, or live,
+  // on its own, and two are for the moment between two states.
   static uint64_t RecordsFor(uint64_t size, const RegionOptions& options) noexcept {
-    const uint64_t most = (options.track_used ? size : size / 2) + 2;
-    return std::min({most, options.max_ranges, Slab::kCountMax}) + kHeaders;
+    return std::min({size + 2, options.max_ranges, Slab::kCountMax}) + kHeaders;
   }
 
   // A region of `size` grains, all of them free.
@@ -118,6 +117,13 @@ class RegionCore {
     const Record* const live = live_.Containing(offset);
     return live != nullptr && live->end() - offset >= length ? FreeStatus::kOk
                                                              : FreeStatus::kNotAllocated;
+  }
+
+  // Whether so many ranges can be released, whichever they are. Each may leave a live range in two
+  // parts, and a free one between them; where there is a record for every grain, they all can.
+  bool HasRecordsToRelease(uint64_t count) const noexcept {
+    if (slab_.capacity() - kHeaders >= uint64_t{size_} + 2) return true;
+    return count < UINT32_MAX / 2 && slab_.Has(static_cast<uint32_t>(2 * count));
   }
 
   FreeStatus Release(Units offset, Units length) noexcept {
