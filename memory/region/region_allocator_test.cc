@@ -117,5 +117,20 @@ TEST(RegionAllocatorTest, FreeManyFreesEveryGrainAtOnce) {
   }
 }
 
+TEST(RegionAllocatorTest, BadDeferredFreesAreNamedSoWhereMaxRangesAreThere) {
+  for (const bool track_used : {false, true}) {
+    RegionAllocator region =
+        UsedRegion(100, {.grain = 1, .track_used = track_used, .max_ranges = 3});
+    ASSERT_EQ(region.FreeDeferred({10, 10}, 1), FreeStatus::kOk);
+    if (!track_used) {
+      ASSERT_EQ(region.FreeDeferred({30, 10}, 1), FreeStatus::kOk);
+      ASSERT_EQ(region.FreeDeferred({50, 10}, 1), FreeStatus::kOk);
+    }
+    EXPECT_EQ(region.FreeDeferred({70, 10}, 2), FreeStatus::kTooManyRanges);
+    EXPECT_EQ(region.FreeDeferred({10, 10}, 2), FreeStatus::kNotAllocated);
+    EXPECT_EQ(region.FreeDeferred({101, 1}, 2), FreeStatus::kOutOfRange);
+  }
+}
+
 }  // namespace
 }  // namespace granary

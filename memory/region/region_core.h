@@ -142,10 +142,10 @@ class RegionCore {
   // The same, and not before ReleaseUpTo(epoch); epochs do not fall.
   FreeStatus ReleaseLater(Units offset, Units length, uint64_t epoch) noexcept {
     if (OverlapsFree(free_.Find(offset), offset, length)) return FreeStatus::kOverlapsFree;
-    if (!slab_.Has(1)) return FreeStatus::kTooManyRanges;
     if (const FreeStatus status = Untrack(offset, length, /*spare=*/1); status != FreeStatus::kOk) {
       return status;
     }
+    if (!tracks_ && !slab_.Has(1)) return FreeStatus::kTooManyRanges;
     Record& record = slab_.Take();
     record.offset = offset;
     record.length = length;
