@@ -1,5 +1,5 @@
-// LiveIndex: the live ranges of a tracked region, by address, or the pending ones of another. Internal
-// to memory/region.
+// LiveIndex: the live ranges of a tracked region, by address, or the pending ones of another.
+// Internal to memory/region.
 #ifndef GRANARY_MEMORY_REGION_LIVE_INDEX_H_
 #define GRANARY_MEMORY_REGION_LIVE_INDEX_H_
 

@@ -33,8 +33,8 @@ class RegionCore {
     Units length;
   };
 
-  // How many records a region of `size` grains may come to need: every grain may be pending, or live,
-  // on its own, and two are for the moment between two states.
+  // How many records a region of `size` grains may come to need: every grain may be pending, or
+  // live, on its own, and two are for the moment between two states.
   static uint64_t RecordsFor(uint64_t size, const RegionOptions& options) noexcept {
     return std::min({size + 2, options.max_ranges, Slab::kCountMax}) + kHeaders;
   }

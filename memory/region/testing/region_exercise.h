@@ -34,7 +34,8 @@ class RegionExercise {
 
   // One call. False if the region did not do what it should: then error() says what.
   bool Step() {
-    // Regions that stay half full would hardly ever refuse anything; and large ones never become full.
+    // Regions that stay half full would hardly ever refuse anything; and large ones never become
+    // full.
     if (Chance(100)) fills_ = !fills_ && oracle_.Stats().free_ranges < 100;
     call_.clear();
     switch (source_.Below(32)) {
