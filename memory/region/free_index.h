@@ -45,8 +45,9 @@ class FreeIndex {
   static constexpr Units kBins = 64;
   static constexpr size_t kClassesPerDoubling = 16;
   static constexpr size_t kClasses = (8 * sizeof(Units) - 6) * kClassesPerDoubling;
-  // Records that are headers of trees: by address, and of each class.
-  static constexpr uint32_t kHeaders = 1 + kClasses;
+  // Records that are headers of trees: by address, and of each class. As many for either width of
+  // units, so that a record has the same number in both.
+  static constexpr uint32_t kHeaders = 1 + (8 * sizeof(uint64_t) - 6) * kClassesPerDoubling;
 
   // Where a range that begins at some offset is, or would be.
   struct Place {
