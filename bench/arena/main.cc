@@ -2,9 +2,6 @@
 // and runs those that Google Benchmark's flags select.
 #include <benchmark/benchmark.h>
 
-#include <string>
-#include <string_view>
-
 #include "bench/arena/cases.h"
 #include "bench/arena/sizes.h"
 #include "bench/program.h"
@@ -12,24 +9,6 @@
 
 namespace granary::bench {
 namespace {
-
-// Takes --granary_traces=DIR out of the arguments; without it the runfiles are searched. That
-// nothing is found is an error of those cases alone, and they report it.
-void ChooseTracesDirectory(int* argc, char** argv) {
-  constexpr std::string_view kFlag = "--granary_traces=";
-  std::string directory = FindTracesDirectory(argv[0]).value_or("bench/traces");
-  int kept = 0;
-  for (int i = 0; i < *argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument.substr(0, kFlag.size()) == kFlag) {
-      directory = argument.substr(kFlag.size());
-    } else {
-      argv[kept++] = argv[i];
-    }
-  }
-  *argc = kept;
-  SetTracesDirectory(directory);
-}
 
 void AddContext() {
   AddProgramContext();
@@ -41,7 +20,8 @@ void AddContext() {
 
 int Main(int argc, char** argv) {
   SettleGlibcMalloc();
-  ChooseTracesDirectory(&argc, argv);
+  // That nothing is found there is an error of those cases alone, and they report it.
+  SetTracesDirectory(TakeTracesDirectory(&argc, argv));
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   AddContext();

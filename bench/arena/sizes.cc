@@ -39,7 +39,7 @@ std::string& TracesDirectory() {
 }
 
 Expected<std::vector<uint32_t>> ReadTraceSizes(const std::string& name) {
-  return ReadRepTrace(TracesDirectory() + "/" + name + ".rep.gz").map(AllocationSizes);
+  return ReadRepTrace(TracesDirectory() + "/" + name + ".rep.gz").and_then(AllocationSizes);
 }
 
 }  // namespace

@@ -38,6 +38,9 @@ class Parser {
     if (trace.id_count > rest_.size() || operation_count > rest_.size()) {
       return Malformed("the header promises more operations than the file can hold");
     }
+    if (trace.id_count > std::numeric_limits<uint32_t>::max()) {
+      return Malformed("the header promises more ids than there may be");
+    }
     states_.assign(trace.id_count, State::kUnused);
     trace.operations.reserve(operation_count);
     for (size_t i = 0; i < operation_count; ++i) {
@@ -62,7 +65,7 @@ class Parser {
       return Malformed("an operation is none of a, r and f");
     }
     line_.remove_prefix(1);
-    const auto id = NextNumber();
+    const auto id = NextField();
     if (!id || *id >= states_.size()) return Malformed("an id is missing or out of range");
     State& state = states_[*id];
     if (letter == 'a' ? state != State::kUnused : state != State::kLive) {
@@ -72,17 +75,15 @@ class Parser {
     state = letter == 'f' ? State::kFreed : State::kLive;
     size_t bytes = 0;
     if (letter != 'f') {
-      const auto number = NextNumber();
-      if (!number || *number > std::numeric_limits<uint32_t>::max()) {
-        return Malformed("a size is missing or out of range");
-      }
+      const auto number = NextField();
+      if (!number) return Malformed("a size is missing or out of range");
       bytes = *number;
     }
     if (!AtLineEnd()) return Malformed("there is more behind an operation");
     const auto kind = letter == 'a'   ? RepOperation::Kind::kAllocate
                       : letter == 'r' ? RepOperation::Kind::kReallocate
                                       : RepOperation::Kind::kFree;
-    return RepOperation{kind, static_cast<uint32_t>(*id), static_cast<uint32_t>(bytes)};
+    return RepOperation{kind, static_cast<uint32_t>(*id), bytes};
   }
 
   bool NextLine() {
@@ -97,8 +98,14 @@ class Parser {
     return true;
   }
 
+  // A number behind a space.
+  std::optional<size_t> NextField() {
+    if (line_.empty() || line_.front() != ' ') return std::nullopt;
+    line_.remove_prefix(1);
+    return NextNumber();
+  }
+
   std::optional<size_t> NextNumber() {
-    if (!line_.empty() && line_.front() == ' ') line_.remove_prefix(1);
     size_t value = 0;
     const auto [end, error] = std::from_chars(line_.data(), line_.data() + line_.size(), value);
     if (error != std::errc()) return std::nullopt;
@@ -149,16 +156,24 @@ Expected<RepTrace> ReadRepTrace(const std::string& path) {
   int error = Z_OK;
   const char* const message = gzerror(file.get(), &error);
   if (error != Z_OK) return IoError(path + " cannot be read: " + message, kWhere);
-  if (gzdirect(file.get()) != 0) return IoError(path + " is not a gzip file", kWhere);
+  if (path.ends_with(".gz") && gzdirect(file.get()) != 0) {
+    return IoError(path + " is not a gzip file", kWhere);
+  }
   return ParseRepTrace(text, path);
 }
 
-std::vector<uint32_t> AllocationSizes(const RepTrace& trace) {
+Expected<std::vector<uint32_t>> AllocationSizes(const RepTrace& trace) {
   std::vector<uint32_t> sizes;
   sizes.reserve(trace.operations.size());
   for (const RepOperation& operation : trace.operations) {
     if (operation.kind == RepOperation::Kind::kFree) continue;
-    sizes.push_back(operation.bytes == 0 ? 1 : operation.bytes);
+    if (operation.bytes > std::numeric_limits<uint32_t>::max()) {
+      return tl::unexpected(
+          Error{ErrorCode::kInvalidArgument,
+                "a size of " + std::to_string(operation.bytes) + " bytes needs more than 32 bits",
+                "AllocationSizes"});
+    }
+    sizes.push_back(operation.bytes == 0 ? 1 : static_cast<uint32_t>(operation.bytes));
   }
   return sizes;
 }
@@ -182,6 +197,22 @@ Expected<std::string> FindTracesDirectory(const char* argv0) {
     tried += (tried.empty() ? "" : ", ") + place.string();
   }
   return IoError("the traces are in none of: " + tried, "FindTracesDirectory");
+}
+
+std::string TakeTracesDirectory(int* argc, char** argv) {
+  constexpr std::string_view kFlag = "--granary_traces=";
+  std::string directory = FindTracesDirectory(argv[0]).value_or("bench/traces");
+  int kept = 0;
+  for (int i = 0; i < *argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument.starts_with(kFlag)) {
+      directory = argument.substr(kFlag.size());
+    } else {
+      argv[kept++] = argv[i];
+    }
+  }
+  *argc = kept;
+  return directory;
 }
 
 }  // namespace granary::bench

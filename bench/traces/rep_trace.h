@@ -22,7 +22,7 @@ struct RepOperation {
   // Below RepTrace::id_count.
   uint32_t id;
   // 0 for kFree.
-  uint32_t bytes;
+  uint64_t bytes;
 };
 
 struct RepTrace {
@@ -37,18 +37,23 @@ struct RepTrace {
 // number where the text does not keep to the format.
 Expected<RepTrace> ParseRepTrace(std::string_view text, std::string_view name);
 
-// Reads a gzip-compressed recording. kIo where the file cannot be read or is damaged.
+// Reads a recording, gzip-compressed or plain. kIo where the file cannot be read or is damaged, or
+// is named .gz and is not.
 Expected<RepTrace> ReadRepTrace(const std::string& path);
 
 // The sizes of everything that was allocated, in order, for an allocator that frees nothing by
 // itself: frees are left out, a reallocation is an allocation of the new size, and a size of 0
-// is 1.
-std::vector<uint32_t> AllocationSizes(const RepTrace& trace);
+// is 1. kInvalidArgument if one needs more than 32 bits.
+Expected<std::vector<uint32_t>> AllocationSizes(const RepTrace& trace);
 
 // The directory of the recordings: below RUNFILES_DIR, beside the program that `argv0` names, or
 // below the current directory, in this order. kIo with the places that were tried if it is in none
 // of them.
 Expected<std::string> FindTracesDirectory(const char* argv0);
+
+// Takes --granary_traces=DIR out of a program's arguments; without it the directory is the one that
+// is found, and one that holds nothing if none is.
+std::string TakeTracesDirectory(int* argc, char** argv);
 
 }  // namespace granary::bench
 

@@ -42,7 +42,14 @@ TEST(RepTraceTest, FreeOfNullIsLeftOut) {
 TEST(RepTraceTest, AllocationSizesAreThoseOfAllocationsAndReallocations) {
   const auto trace = ParseRepTrace("64\n2\n5\n1\na 0 48\na 1 0\nf 1\nr 0 40\nf 0\n", "t");
   ASSERT_TRUE(trace) << trace.error().message;
-  EXPECT_THAT(AllocationSizes(*trace), ElementsAre(48, 1, 40));
+  EXPECT_THAT(AllocationSizes(*trace).value(), ElementsAre(48, 1, 40));
+}
+
+TEST(RepTraceTest, SizesMayNeed64Bits) {
+  const auto trace = ParseRepTrace("1\n1\n1\n1\na 0 18446744073709551615\n", "t");
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->operations[0].bytes, 18446744073709551615U);
+  EXPECT_EQ(AllocationSizes(*trace).error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(RepTraceTest, MalformedTextIsRefusedWithTheLine) {
@@ -53,7 +60,10 @@ TEST(RepTraceTest, MalformedTextIsRefusedWithTheLine) {
   EXPECT_THAT(ErrorOf("1\n1\n1\n1\nx 0 1\n"), HasSubstr("line 5: an operation is none of"));
   EXPECT_THAT(ErrorOf("1\n1\n1\n1\na 1 1\n"), HasSubstr("line 5: an id is missing or out"));
   EXPECT_THAT(ErrorOf("1\n1\n1\n1\na 0\n"), HasSubstr("line 5: a size is missing"));
-  EXPECT_THAT(ErrorOf("1\n1\n1\n1\na 0 4294967296\n"), HasSubstr("line 5: a size is missing"));
+  EXPECT_THAT(ErrorOf("1\n1\n1\n1\na 0 -1\n"), HasSubstr("line 5: a size is missing or out"));
+  EXPECT_THAT(ErrorOf("1\n1\n1\n1\na 0 18446744073709551616\n"),
+              HasSubstr("line 5: a size is missing or out"));
+  EXPECT_THAT(ErrorOf("1\n1\n1\n1\na0 1\n"), HasSubstr("line 5: an id is missing or out"));
   EXPECT_THAT(ErrorOf("1\n1\n1\n1\na 0 1 1\n"), HasSubstr("line 5: there is more behind an"));
   EXPECT_THAT(ErrorOf("1\n1\n1\n1\na 0 1\nf 0\n"), HasSubstr("line 6: there is more behind the"));
 }
@@ -69,6 +79,14 @@ TEST(RepTraceTest, FileThatIsNotThereOrNotGzipIsAnIoError) {
   EXPECT_EQ(ReadRepTrace(path + ".absent").error().code, ErrorCode::kIo);
   std::ofstream(path) << "0\n0\n0\n1\n";
   EXPECT_THAT(ReadRepTrace(path).error().message, HasSubstr("is not a gzip file"));
+}
+
+TEST(RepTraceTest, FileMayBePlain) {
+  const std::string path = testing::TempDir() + "/plain.rep";
+  std::ofstream(path) << "48\n1\n2\n1\na 0 48\nf 0\n";
+  const auto trace = ReadRepTrace(path);
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->operations.size(), 2U);
 }
 
 TEST(RepTraceTest, FileCutShortIsAnIoError) {
