@@ -13,6 +13,7 @@ def granary_repositories():
         package = "libboost-dev",
         proof = "/usr/include/boost/intrusive/set.hpp",
         libraries = {
+            "interprocess": [],
             "intrusive": [],
             "pool": [],
         },
