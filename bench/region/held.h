@@ -61,7 +61,8 @@ class HeldMeter {
     if constexpr (kIsRegion<Implementation>) {
       return highest_end_;
     } else {
-      return StatusBytes("VmHWM") - resident_before_;
+      // The kernel's counters are some pages apart.
+      return std::max(StatusBytes("VmHWM"), resident_before_) - resident_before_;
     }
   }
 

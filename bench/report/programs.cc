@@ -56,8 +56,8 @@ OrFailure<Suites> FindSuites(const fs::path& argv0) {
   const auto root = RunfilesRoot(self);
   if (!lines || !root) {
     return Fail(kExitIncomplete,
-                fmt::format("{} is not there; start the report with: bazel run //bench:report",
-                            listing.string()));
+                fmt::format("{} is not there; start this with: bazel run //bench:{}",
+                            listing.string(), self.filename().string()));
   }
   Suites suites{.root = *root, .programs = {}};
   for (std::string line; std::getline(lines, line);) {

@@ -1,4 +1,5 @@
-// The Google Benchmark programs that the report starts.
+// The programs that the report starts: Google Benchmark's. Others that start programs find theirs in
+// the same way.
 #ifndef GRANARY_BENCH_REPORT_PROGRAMS_H_
 #define GRANARY_BENCH_REPORT_PROGRAMS_H_
 

@@ -21,6 +21,8 @@ class Progress {
   void Show(const std::string& what);
   // A line that stays.
   void Say(const std::string& line);
+  // Leaves the terminal's line clean for what somebody else has to say.
+  void Clear() { Erase(); }
 
   double elapsed_seconds() const;
 
