@@ -4,6 +4,7 @@
 #define GRANARY_BENCH_REPLAY_COUNTED_REPLAY_H_
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -45,7 +46,10 @@ class CountingObserver {
   void Allocated(const RepOperation& operation, const Handle& handle) {
     if (writes_ == Writes::kPayload) {
       std::byte* const data = At(handle);
-      if (reinterpret_cast<uintptr_t>(data) % kDefaultAlignment != 0) {
+      // What is smaller needs no more than its size has, and mallocs give no more.
+      const size_t alignment =
+          std::min<size_t>(std::bit_floor(BytesOf(operation)), kDefaultAlignment);
+      if (reinterpret_cast<uintptr_t>(data) % alignment != 0) {
         Die("the payload of id " + std::to_string(operation.id) + " is not aligned");
       }
       FillPayload(data, BytesOf(operation), operation.id);

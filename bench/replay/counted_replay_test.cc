@@ -48,7 +48,8 @@ TEST(CountedReplayTest, CountsTheSameWhateverIsWritten) {
 
 TEST(CountedReplayTest, RegionTellsItsHighestEndAndItsFreeRanges) {
   const Counted<Granary> counted(Writes::kNothing);
-  // 1008 and 9008 in the beginning, 3008 behind them, 16 where the first was; 20000 behind all that.
+  // 1008 and 9008 in the beginning, 3008 behind them, 16 where the first was; 20000 behind all
+  // that.
   EXPECT_EQ(counted.observer.HeldBytes(), 10016U + 3008U - 2976U + 20000U);
   EXPECT_EQ(counted.observer.free_ranges_at_peak(), 2U);
 }

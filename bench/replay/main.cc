@@ -117,10 +117,9 @@ struct Job {
 
 // Says why if it did not go well; a job that has failed is not tried again.
 OrFailure<void> RunOnce(Job& job, Progress& progress) {
-  const ProcessEnd end =
-      RunProcess({job.worker, job.trace->path, job.result.allocator,
-                  fmt::format("{}", job.trace->region_bytes), job.trace->writes},
-                 kRunSecondsMax);
+  const ProcessEnd end = RunProcess({job.worker, job.trace->path, job.result.allocator,
+                                     fmt::format("{}", job.trace->region_bytes), job.trace->writes},
+                                    kRunSecondsMax);
   if (end.kind == ProcessEnd::Kind::kInterrupted) {
     return Fail(kExitInterrupted + InterruptSignal(), "interrupted; nothing was written");
   }
@@ -132,8 +131,8 @@ OrFailure<void> RunOnce(Job& job, Progress& progress) {
   }
   if (!problem.empty()) {
     job.failed = true;
-    progress.Say(fmt::format("replay: {} on {}: {}", job.trace->name, job.result.allocator,
-                             problem));
+    progress.Say(
+        fmt::format("replay: {} on {}: {}", job.trace->name, job.result.allocator, problem));
   }
   return {};
 }

@@ -40,8 +40,8 @@ OrFailure<void> ChooseAllocators(const std::vector<std::string>& names, ReplayOp
   for (const std::string& name : names) {
     const auto* const known = std::ranges::find(kReplayAllocators, name, &ReplayAllocator::name);
     if (known == kReplayAllocators.end()) {
-      return Fail(kExitUsage, fmt::format("--allocator: '{}' is none of {}", OneLine(name),
-                                          AllocatorNames()));
+      return Fail(kExitUsage,
+                  fmt::format("--allocator: '{}' is none of {}", OneLine(name), AllocatorNames()));
     }
     if (std::ranges::find(options.allocators, name, &ReplayAllocator::name) ==
         options.allocators.end()) {
@@ -70,10 +70,12 @@ OrFailure<ReplayOptions> ParseReplayOptions(int argc, const char* const* argv) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAME[,NAME...]");
-  app.add_option("--repetitions", options.repetitions, "Replay so often on each.", true)
+  app.add_option("--repetitions", options.repetitions, "Replay so often on each.")
+      ->capture_default_str()
       ->check(CLI::Range(1, kRepetitionsMax))
       ->type_name("N");
-  app.add_flag("--verify", options.verify, "Write and check every payload, before the timed replay.");
+  app.add_flag("--verify", options.verify,
+               "Write and check every payload, before the timed replay.");
   const CLI::Option* const size =
       app.add_option("--region_bytes", options.region_bytes,
                      "The size of the regions. Without it: four times the recording's peak of live "
@@ -83,7 +85,8 @@ OrFailure<ReplayOptions> ParseReplayOptions(int argc, const char* const* argv) {
   const CLI::Option* const json_option =
       app.add_option("--json", json, "Write the results here as well.")->type_name("PATH");
   app.footer(
-      "Exit status: 0 all is replayed; 1 something failed, the rest is replayed; 2 the arguments or "
+      "Exit status: 0 all is replayed; 1 something failed, the rest is replayed; 2 the arguments "
+      "or "
       "a recording make no sense.");
   try {
     app.parse(argc, argv);

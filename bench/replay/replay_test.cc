@@ -37,9 +37,9 @@ class ReplayTest : public testing::Test {
   }
 
   ProcessEnd Replay(const std::vector<std::string>& arguments) const {
-    std::vector<std::string> command = {
-        "env", "BUILD_WORKING_DIRECTORY=" + root_.string(),
-        "TMPDIR=" + (root_ / "tmp").string(), Runfile("bench/replay_/replay")};
+    std::vector<std::string> command = {"env", "BUILD_WORKING_DIRECTORY=" + root_.string(),
+                                        "TMPDIR=" + (root_ / "tmp").string(),
+                                        Runfile("bench/replay_/replay")};
     command.insert(command.end(), arguments.begin(), arguments.end());
     return RunProcess(command, kSecondsMax);
   }
@@ -96,8 +96,7 @@ TEST_F(ReplayTest, ReplaysOnEveryAllocatorAndVerifies) {
       EXPECT_LE(result["utilization"], 1.0) << result;
       EXPECT_GT(result["utilization"], 0.5) << result;
     }
-    EXPECT_EQ(result["free_ranges_at_peak"].is_number(),
-              allocators.back().starts_with("region"));
+    EXPECT_EQ(result["free_ranges_at_peak"].is_number(), allocators.back().starts_with("region"));
   }
   EXPECT_THAT(allocators, testing::ElementsAre("region", "region_best_lowest", "region_tracked",
                                                "malloc", "jemalloc", "mimalloc", "tcmalloc",
@@ -115,7 +114,7 @@ TEST_F(ReplayTest, ReplaysSeveralRecordingsCompressedOrNot) {
   EXPECT_EQ(json["results"][3]["allocator"], "region");
   EXPECT_EQ(json["results"][3]["trace"], recording);
   EXPECT_EQ(json["results"][3]["operations"], 335957);
-  for (const size_t i : {2, 3}) {
+  for (const size_t i : {size_t{2}, size_t{3}}) {
     EXPECT_GT(json["results"][i]["utilization"], 0.8) << json["results"][i];
     EXPECT_LE(json["results"][i]["utilization"], 1.0) << json["results"][i];
   }
@@ -154,7 +153,7 @@ TEST_F(ReplayTest, RefusesBadArguments) {
   Write("plain.rep.gz", kGood);
   ExpectRefused({}, "--trace is required");
   ExpectRefused({"--trace=nowhere.rep"}, "nowhere.rep cannot be opened: No such file");
-  ExpectRefused({"--trace=good.rep,"}, "a path is empty");
+  ExpectRefused({"--trace="}, "--trace");
   ExpectRefused({"--trace=plain.rep.gz"}, "plain.rep.gz is not a gzip file");
   ExpectRefused({"--trace=good.rep", "--allocator=region,dlmalloc"},
                 "--allocator: 'dlmalloc' is none of region,region_best_lowest");

@@ -92,9 +92,9 @@ std::string RenderReplayText(const std::vector<ReplayResult>& results) {
     });
     text += fmt::format("{}: {} operations{}\n", first->trace, first->operations,
                         first->verified ? ", every payload verified" : "");
-    std::vector<std::vector<std::string>> rows = {
-        {"allocator", "Mop/s", "spread", "peak live", "high-water mark", "which is", "utilisation",
-         "free ranges at peak", "failures"}};
+    std::vector<std::vector<std::string>> rows = {{"allocator", "Mop/s", "spread", "peak live",
+                                                   "high-water mark", "which is", "utilisation",
+                                                   "free ranges at peak", "failures"}};
     std::transform(first, last, std::back_inserter(rows), Row);
     text += AlignColumns(rows) + "\n";
     first = last;

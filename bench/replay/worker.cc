@@ -76,8 +76,7 @@ nlohmann::json Measure(const MappedTrace& trace, size_t region_bytes, Writes wri
     ++passes;
     FreeAll(implementation, live);
   }
-  json["operations_per_second"] =
-      static_cast<double>(passes * trace.operations().size()) / seconds;
+  json["operations_per_second"] = static_cast<double>(passes * trace.operations().size()) / seconds;
   return json;
 }
 

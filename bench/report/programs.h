@@ -1,5 +1,5 @@
-// The programs that the report starts: Google Benchmark's. Others that start programs find theirs in
-// the same way.
+// The programs that the report starts: Google Benchmark's. Others that start programs find theirs
+// in the same way.
 #ifndef GRANARY_BENCH_REPORT_PROGRAMS_H_
 #define GRANARY_BENCH_REPORT_PROGRAMS_H_
 
