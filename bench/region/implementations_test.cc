@@ -103,7 +103,10 @@ TEST(ImplementationsTest, RefuseWhatHasNoRoom) {
     if constexpr (kIsRegion<I>) {
       SCOPED_TRACE(I::kName);
       I region(kBytes);
-      EXPECT_TRUE(region.IsNull(region.Allocate(kBytes + 1, kDefaultAlignment)));
+      for (const size_t bytes : {kBytes + 1, SIZE_MAX - 20, SIZE_MAX}) {
+        EXPECT_TRUE(region.IsNull(region.Allocate(bytes, kDefaultAlignment)));
+        EXPECT_TRUE(region.IsNull(region.Allocate(bytes, 4096)));
+      }
       const auto handle = region.Allocate(1000, kDefaultAlignment);
       EXPECT_GE(region.EndOf(handle, 1000), 1000U);
       EXPECT_LT(region.EndOf(handle, 1000), 8192U);

@@ -79,11 +79,13 @@ class BoostRbtreeRegion {
 
   // It stands at the beginning of what it manages. Its destructor has nothing to do.
   explicit BoostRbtreeRegion(size_t bytes)
-      : mapping_(bytes), algorithm_(*new (mapping_.data()) Algorithm(bytes, 0)) {}
+      : bytes_(bytes), mapping_(bytes), algorithm_(*new (mapping_.data()) Algorithm(bytes, 0)) {}
 
   static bool IsNull(Handle handle) { return handle == nullptr; }
 
+  // It adds its header to sizes without looking whether they overflow.
   Handle Allocate(size_t bytes, size_t alignment) {
+    if (bytes > bytes_) return nullptr;
     void* const allocated = alignment <= Algorithm::Alignment
                                 ? algorithm_.allocate(bytes)
                                 : algorithm_.allocate_aligned(bytes, alignment);
@@ -91,6 +93,7 @@ class BoostRbtreeRegion {
   }
   void Free(Handle handle) { algorithm_.deallocate(handle); }
   bool Resize(Handle& handle, size_t bytes) {
+    if (bytes > bytes_) return false;
     const size_t held = algorithm_.size(handle);
     size_t preferred = bytes;
     Handle reused = handle;
@@ -114,6 +117,7 @@ class BoostRbtreeRegion {
   using Algorithm =
       boost::interprocess::rbtree_best_fit<boost::interprocess::null_mutex_family, VoidPointer>;
 
+  size_t bytes_;
   Mapping mapping_;
   Algorithm& algorithm_;
 };
