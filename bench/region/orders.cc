@@ -87,8 +87,8 @@ const ReplacementOrder& MillionFree() {
 const std::vector<Request>& LifoRequests() {
   static const std::vector<Request> requests = [] {
     Random random(5);
-    std::vector<Request> made;
-    for (int i = 0; i < 100; ++i) made.push_back(LogUniformRequest(random));
+    std::vector<Request> made(100);
+    for (Request& request : made) request = LogUniformRequest(random);
     return made;
   }();
   return requests;

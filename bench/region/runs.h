@@ -171,7 +171,7 @@ class BetweenRun final : public Run {
       for (Handle& handle : triple) handle = Allocate(kBytes);
     }
   }
-  size_t operations_per_batch() const override { return 3 * kTriples; }
+  size_t operations_per_batch() const override { return size_t{3} * kTriples; }
 
  private:
   using Handle = typename Implementation::Handle;

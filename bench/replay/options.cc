@@ -24,6 +24,7 @@ std::string OneLine(std::string text) {
 
 std::string AllocatorNames() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kReplayAllocators));
   for (const ReplayAllocator& allocator : kReplayAllocators) names.push_back(allocator.name);
   return fmt::format("{}", fmt::join(names, ","));
 }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -103,4 +104,10 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace granary::bench
 
-int main(int argc, char** argv) { return granary::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return granary::bench::Main(argc, argv);
+  } catch (const std::exception& failure) {
+    granary::bench::Die(failure.what());
+  }
+}
