@@ -90,6 +90,8 @@ size_t MemoryScope::EndShared() noexcept {
                          &resource_.own_account(), &resource_.heap_account()});
   } else if (has_arena_) {
     budget_.EndAccounts({&arena_.blocks.own_account(), &arena_.blocks.heap_account()});
+  } else if (has_resource_) {
+    budget_.EndAccounts({&resource_.own_account(), &resource_.heap_account()});
   }
   if (has_arena_) std::destroy_at(&arena_);
   if (has_resource_) std::destroy_at(&resource_);

@@ -392,7 +392,8 @@ bool PagePool::Obtain(const Take& take, const Missing& missing) noexcept {
     } while (Fund(missing(), Reclaimers::kSpare));
     if (WithAllStopped(take)) return true;
   } while (Fund(missing(), Reclaimers::kAsk));
-  return false;
+  // What reclaimers freed on other threads may be in their magazines.
+  return budget_ != nullptr && WithAllStopped(take);
 }
 
 // --- Hooks --------------------------------------------------------------------------------------

@@ -144,6 +144,51 @@ TEST(PagePoolBudgetTest, FreePagesOfOtherThreadsComeBeforeReclaimers) {
   pool->DeallocateBatch(theirs);
 }
 
+// What is freed on another thread meanwhile may come to lie in that thread's magazine, unseen by
+// the budget, and no reclaimer speaks of it.
+TEST(PagePoolBudgetTest, PagesThatComeIntoAMagazineDuringReclaimAreFound) {
+  class Waits final : public Reclaimer {
+   public:
+    explicit Waits(std::barrier<>& steps) : steps_(steps) {}
+    size_t Reclaim(size_t, Clock::time_point) noexcept override {
+      steps_.arrive_and_wait();
+      steps_.arrive_and_wait();
+      return 0;
+    }
+
+   private:
+    std::barrier<>& steps_;
+  };
+  MemoryBudget budget({.hard_limit_bytes = 100 * kPage});
+  MemoryBudget pages_budget(budget, {});
+  MemoryBudget waiting(budget, {});
+  std::barrier steps(2);
+  Waits waits(steps);
+  waiting.AddReclaimer(waits);
+  const auto pool = std::move(
+      *PagePool::Create({.max_pages = 1000, .record_sites = false, .budget = &pages_budget}));
+  std::vector<std::byte*> pages(100);
+  ASSERT_EQ(pool->AllocateBatch(pages), 100u);
+  std::thread other([&] {
+    steps.arrive_and_wait();
+    // The first goes to the lists, as the thread has no magazine that is started, the next into it.
+    pool->Deallocate(pages.back());
+    pages.back() = pool->Allocate();
+    pool->Deallocate(pages.back());
+    pages.pop_back();
+    EXPECT_EQ(pool->Stats().magazine_pages, 1u);
+    steps.arrive_and_wait();
+    steps.arrive_and_wait();
+  });
+  std::byte* const page = pool->Allocate();
+  EXPECT_NE(page, nullptr);
+  steps.arrive_and_wait();
+  other.join();
+  if (page != nullptr) pool->Deallocate(page);
+  pool->DeallocateBatch(pages);
+  waiting.RemoveReclaimer(waits);
+}
+
 // Above a soft limit reclaimers are asked for pages as for everything else.
 TEST(PagePoolBudgetTest, PagesAboveASoftLimitAskForMemory) {
   class Counts final : public Reclaimer {

@@ -298,7 +298,8 @@ Expected<void> RegionAllocator::MakeRoomFor(uint64_t units) {
   }
   return With([&]<class Core>(Core& core) -> Expected<void> {
     if (Core::RecordsFor(units, options_) <= core.slab().capacity()) return {};
-    auto larger = Core::CopyOf(core, Core::RecordsFor(2 * units, options_), options_, *calls_);
+    const uint64_t twice = units + std::min(units, kSizeMax - units);
+    auto larger = Core::CopyOf(core, Core::RecordsFor(twice, options_), options_, *calls_);
     if (!larger) return tl::unexpected(std::move(larger.error()));
     std::unique_ptr<Core>& current = [&]() -> auto& {
       if constexpr (std::is_same_v<Core, Compact>) {

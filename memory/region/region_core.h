@@ -91,8 +91,8 @@ class RegionCore {
   std::optional<Piece> Allocate(Units length, uint64_t alignment, Fit fit) noexcept {
     Record* const record = Choose(length, alignment, fit);
     if (record == nullptr) return std::nullopt;
-    const Units offset = fit == Fit::kHighest ? HighestIn(*record, length, alignment)
-                                              : LowestIn(*record, length, alignment);
+    const Units offset =
+        fit == Fit::kHighest ? HighestIn(*record, length, alignment) : LowestIn(*record, alignment);
     if (!CarveAndTrack(*record, offset, length)) return std::nullopt;
     return Piece{offset, length};
   }
@@ -246,7 +246,6 @@ class RegionCore {
   // --- For validation ---------------------------------------------------------------------------
 
   const Slab& slab() const noexcept { return slab_; }
-  uint32_t pending_first() const noexcept { return pending_first_; }
 
  private:
   template <class OtherUnits, class OtherProbe>
@@ -274,8 +273,7 @@ class RegionCore {
     const uint64_t skipped = (alignment - record.offset % alignment) % alignment;
     return skipped <= static_cast<uint64_t>(record.length - length);
   }
-  static Units LowestIn(const Record& record, Units length, uint64_t alignment) noexcept {
-    (void)length;
+  static Units LowestIn(const Record& record, uint64_t alignment) noexcept {
     return static_cast<Units>(record.offset + (alignment - record.offset % alignment) % alignment);
   }
   static Units HighestIn(const Record& record, Units length, uint64_t alignment) noexcept {
