@@ -76,8 +76,11 @@ template <class Implementation, class Observer>
       }
       observer.Reallocated(operation, handle);
     } else {
-      handle = implementation.Allocate(BytesOf(operation), kDefaultAlignment);
-      benchmark::DoNotOptimize(handle);
+      // A variable of its own: gcc 12 with -fsanitize=thread loses what was stored to `handle` when
+      // that is given to DoNotOptimize.
+      auto allocated = implementation.Allocate(BytesOf(operation), kDefaultAlignment);
+      benchmark::DoNotOptimize(allocated);
+      handle = allocated;
       if (implementation.IsNull(handle)) {
         ++refused;
         continue;
