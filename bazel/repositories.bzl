@@ -24,6 +24,19 @@ def granary_repositories():
         proof = "/usr/include/tl/expected.hpp",
         libraries = {"expected": []},
     )
+    system_library(
+        name = "isal",
+        package = "libisal-dev",
+        proof = "/usr/include/isa-l/crc.h",
+        include = "/usr/include/isa-l",
+        libraries = {"crc": ["-lisal"]},
+    )
+    system_library(
+        name = "liburing",
+        package = "liburing-dev",
+        proof = "/usr/include/liburing.h",
+        libraries = {"liburing": ["-luring"]},
+    )
 
 def granary_dev_repositories():
     """The repositories of granary's own tests and benchmarks."""

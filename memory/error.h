@@ -18,6 +18,8 @@ enum class ErrorCode {
   kUnsupported,  // This system cannot do what was asked for (huge pages that must be there, say).
   kIo,           // A system call on a file or a mapping failed.
   kAborted,      // The scope was told to end.
+  kCorrupt,      // What was read is not what was written: a checksum, a bound, an order.
+  kBusy,         // Somebody else has it.
 };
 
 // "invalid argument", "out of memory", ...: for logs and messages.
@@ -33,6 +35,10 @@ inline const char* ErrorCodeName(ErrorCode code) noexcept {
       return "i/o error";
     case ErrorCode::kAborted:
       return "aborted";
+    case ErrorCode::kCorrupt:
+      return "corrupt";
+    case ErrorCode::kBusy:
+      return "busy";
   }
   return "unknown error";
 }

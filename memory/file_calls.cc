@@ -1,0 +1,55 @@
+#include "memory/file_calls.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <new>
+
+namespace granary {
+
+FileCalls& FileCalls::Real() noexcept {
+  alignas(FileCalls) static std::byte storage[sizeof(FileCalls)];
+  static FileCalls* const real = new (storage) FileCalls;
+  return *real;
+}
+
+int FileCalls::Open(const char* path, int flags, mode_t mode) noexcept {
+  return ::open(path, flags | O_CLOEXEC, mode);
+}
+
+int FileCalls::Close(int file) noexcept { return ::close(file); }
+
+ssize_t FileCalls::ReadAt(int file, void* bytes, size_t count, off_t offset) noexcept {
+  return ::pread(file, bytes, count, offset);
+}
+
+ssize_t FileCalls::WriteAt(int file, const void* bytes, size_t count, off_t offset) noexcept {
+  return ::pwrite(file, bytes, count, offset);
+}
+
+int FileCalls::Sync(int file) noexcept { return ::fdatasync(file); }
+
+int FileCalls::Truncate(int file, off_t bytes) noexcept { return ::ftruncate(file, bytes); }
+
+off_t FileCalls::Size(int file) noexcept {
+  struct stat status;
+  return ::fstat(file, &status) == 0 ? status.st_size : -1;
+}
+
+int FileCalls::Rename(const char* from, const char* to) noexcept { return std::rename(from, to); }
+
+int FileCalls::Unlink(const char* path) noexcept { return ::unlink(path); }
+
+int FileCalls::Lock(int file, bool is_exclusive) noexcept {
+  return ::flock(file, (is_exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
+}
+
+void* FileCalls::Map(int file, size_t bytes, int protection, off_t offset) noexcept {
+  return ::mmap(nullptr, bytes, protection, MAP_SHARED, file, offset);
+}
+
+}  // namespace granary
