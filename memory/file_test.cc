@@ -99,7 +99,8 @@ TEST(FileTest, ErrorsNameFileAndReason) {
   const auto missing = File::Open("/nowhere/at/all", O_RDONLY);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().system_errno, ENOENT);
-  EXPECT_EQ(missing.error().message, "/nowhere/at/all: cannot be opened: No such file or directory");
+  EXPECT_EQ(missing.error().message,
+            "/nowhere/at/all: cannot be opened: No such file or directory");
 
   ReluctantCalls calls;
   auto file = File::Open(PathOf("errors"), O_RDWR | O_CREAT | O_TRUNC, 0644, calls);

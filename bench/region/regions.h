@@ -37,14 +37,12 @@ class GranaryRegion {
 
   static bool IsNull(const Handle& handle) { return handle.size == 0; }
 
-  Handle Allocate(size_t bytes, size_t alignment) {
-    return region_.Allocate(bytes, alignment).value_or(Range());
-  }
+  Handle Allocate(size_t bytes, size_t alignment) { return *region_.Allocate(bytes, alignment); }
   void Free(const Handle& handle) {
     if (region_.Free(handle) != FreeStatus::kOk) Die("a region refused to free what it gave");
   }
   bool Resize(Handle& handle, size_t bytes) {
-    const std::optional<Range> resized = region_.Resize(handle, bytes);
+    const OptionalRange resized = region_.Resize(handle, bytes);
     if (resized) handle = *resized;
     return resized.has_value();
   }

@@ -1,6 +1,6 @@
 // FreeIndex: free ranges by address and by size. Internal to memory/region.
 //
-// By address they are a red-black tree. By size those of up to 64 grains are in bins, a list for
+// By address they are in an AddressIndex. By size those of up to 64 grains are in bins, a list for
 // each size and a bit for each bin that is not empty; larger ones in classes, sixteen to a
 // doubling, each a red-black tree by size and then by address, and a bit. So a small request that
 // fits exactly is a bit test and the head of a list; any other is a descent into the small tree of
@@ -23,52 +23,41 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "memory/region/address_index.h"
 #include "memory/region/range_record.h"
 #include "memory/region/record_slab.h"
 
 namespace granary::region {
-
-// Counts comparisons of keys, and how ranges kept their places, for tests; this one does not.
-struct NoProbe {
-  static void Compared() noexcept {}
-  static void Rekeyed(bool /*in_place*/) noexcept {}
-};
 
 template <class Units, class Probe = NoProbe>
 class FreeIndex {
  public:
   using Record = RangeRecord<Units>;
   using Slab = RecordSlab<Record>;
-  using AddressTree = boost::intrusive::rbtree_algorithms<TreeTraits<Record, &Record::by_address>>;
+  using Addresses = AddressIndex<Units, Probe>;
+  using Place = typename Addresses::Place;
   using SizeTree = boost::intrusive::rbtree_algorithms<TreeTraits<Record, &Record::by_size>>;
 
   static constexpr Units kBins = 64;
   static constexpr size_t kClassesPerDoubling = 16;
   static constexpr size_t kClasses = (8 * sizeof(Units) - 6) * kClassesPerDoubling;
-  // Records that are headers of trees: by address, and of each class. As many for either width of
-  // units, so that a record has the same number in both.
-  static constexpr uint32_t kHeaders = 1 + (8 * sizeof(uint64_t) - 6) * kClassesPerDoubling;
-
-  // Where a range that begins at some offset is, or would be.
-  struct Place {
-    // The nearest that begins at the offset or below it, and the nearest above; nullptr for none.
-    Record* at_or_below = nullptr;
-    Record* above = nullptr;
-    typename AddressTree::insert_commit_data commit;
-  };
+  // Records that are headers of trees, of segments by one hook and of classes by the other. As many
+  // for either width of units, so that a record has the same number in both.
+  static constexpr uint32_t kHeaders = Addresses::kSegments;
+  static_assert(kHeaders >= (8 * sizeof(uint64_t) - 6) * kClassesPerDoubling);
 
   // `headers` are kHeaders records that nobody takes, in the slab of all those that come here. All
   // stay where they are. A class's header is made when its first range comes.
   void Start(Slab& slab, Record* headers, bool uses_bins) noexcept {
     slab_ = &slab;
-    header_ = headers;
+    headers_ = headers;
     uses_bins_ = uses_bins;
-    AddressTree::init_header(header_);
+    addresses_.Start(headers);
   }
   // The same ranges as `other`, whose records are in this one's slab by the same numbers.
   template <class Other>
   void CopyFrom(const FreeIndex<Other, Probe>& other) noexcept {
-    count_ = other.count_;
+    addresses_.CopyFrom(other.addresses_);
     free_units_ = other.free_units_;
     bins_ = other.bins_;
     heads_ = other.heads_;
@@ -76,72 +65,31 @@ class FreeIndex {
     words_ = other.words_;
   }
 
-  uint64_t count() const noexcept { return count_; }
+  const Addresses& addresses() const noexcept { return addresses_; }
+  uint64_t count() const noexcept { return addresses_.count(); }
   Units free_units() const noexcept { return free_units_; }
-
-  // --- By address -------------------------------------------------------------------------------
-
-  // One descent.
-  Place Find(Units offset) const noexcept {
-    Record* above = nullptr;
-    Record* at_or_below = nullptr;
-    Record* parent = header_;
-    bool is_left = true;
-    for (Record* at = AddressTraits::get_parent(header_); at != nullptr;) {
-      Probe::Compared();
-      parent = at;
-      is_left = Unpredictable(offset < at->offset);
-      above = is_left ? at : above;
-      at_or_below = is_left ? at_or_below : at;
-      at = AddressTraits::child(at, is_left);
-    }
-    Place place;
-    place.at_or_below = at_or_below;
-    place.above = above;
-    place.commit.node = parent;
-    place.commit.link_left = is_left;
-    return place;
-  }
-
-  // nullptr for none.
-  Record* First() const noexcept { return NotHeader(AddressTree::begin_node(header_)); }
-  Record* Last() const noexcept { return NotHeader(AddressTraits::get_right(header_)); }
-  Record* Next(Record& record) const noexcept { return NotHeader(AddressTree::next_node(&record)); }
-  Record* Previous(Record& record) const noexcept {
-    // Boost's prev_node knows no end: of a root that is the first node it is the root again.
-    return &record != AddressTraits::get_left(header_) ? AddressTree::prev_node(&record) : nullptr;
-  }
 
   // --- Changes ----------------------------------------------------------------------------------
 
   // Its offset and length are set, and `place` is that of its offset.
-  void Insert(Record& record, const Place& place) noexcept {
-    AddressTree::insert_unique_commit(header_, &record, place.commit);
-    Added(record);
+  [[gnu::always_inline]] void Insert(Record& record, const Place& place) noexcept {
+    addresses_.Insert(record, place);
+    InsertBySize(record);
+    free_units_ += record.length;
   }
-  // The same, next above one that is here.
-  void InsertAfter(Record& record, Record& below) noexcept {
-    AddressTree::insert_before(header_, AddressTree::next_node(&below), &record);
-    Added(record);
-  }
-  void Erase(Record& record) noexcept {
+  [[gnu::always_inline]] void Erase(Record& record) noexcept {
     EraseBySize(record);
-    AddressTree::erase(header_, &record);
-    --count_;
+    addresses_.Erase(record);
     free_units_ -= record.length;
   }
   // Where it is among the others by address stays as it was.
-  void Change(Record& record, Units offset, Units length) noexcept {
+  [[gnu::noinline]] void Change(Record& record, Units offset, Units length) noexcept {
     free_units_ += length - record.length;
     const bool was_in_bin = IsInBin(record.length);
     const bool will_be_in_bin = IsInBin(length);
     if (was_in_bin || will_be_in_bin) {
-      if (was_in_bin && will_be_in_bin && length == record.length) {
-        record.offset = offset;
-        return;
-      }
       EraseBySize(record);
-      record.offset = offset;
+      addresses_.SetOffset(record, offset);
       record.length = length;
       InsertBySize(record);
       return;
@@ -149,7 +97,7 @@ class FreeIndex {
     const bool stays = KeepsPlace(record, offset, length);
     Probe::Rekeyed(stays);
     if (!stays) EraseFromClass(record);
-    record.offset = offset;
+    addresses_.SetOffset(record, offset);
     record.length = length;
     if (!stays) InsertInClass(record);
   }
@@ -157,7 +105,7 @@ class FreeIndex {
   // --- By size ----------------------------------------------------------------------------------
 
   // The smallest of at least `length`, which is not 0; nullptr for none.
-  Record* AtLeast(Units length) const noexcept {
+  [[gnu::always_inline]] Record* AtLeast(Units length) const noexcept {
     if (IsInBin(length)) {
       const uint64_t bins = bins_ >> (length - 1);
       if (bins != 0) {
@@ -165,18 +113,7 @@ class FreeIndex {
             heads_[static_cast<size_t>(length - 1) + static_cast<size_t>(std::countr_zero(bins))]);
       }
     }
-    const size_t its_class = ClassOf(length);
-    if (HasClass(its_class)) {
-      Record* found = nullptr;
-      for (Record* at = SizeTraits::get_parent(&HeaderOf(its_class)); at != nullptr;) {
-        Probe::Compared();
-        const bool is_left = Unpredictable(length <= at->length);
-        found = is_left ? at : found;
-        at = SizeTraits::child(at, is_left);
-      }
-      if (found != nullptr) return found;
-    }
-    return FirstOfClassFrom(its_class + 1);
+    return AtLeastInClasses(length);
   }
 
   // The next larger one, or one of its size.
@@ -204,7 +141,6 @@ class FreeIndex {
 
   // --- For validation ---------------------------------------------------------------------------
 
-  const Record& header() const noexcept { return *header_; }
   bool IsInBin(Units length) const noexcept { return uses_bins_ && length <= kBins; }
   uint64_t bins() const noexcept { return bins_; }
   uint32_t head(size_t bin) const noexcept { return heads_[bin]; }
@@ -220,33 +156,32 @@ class FreeIndex {
     return (classes_[index / 64] >> (index % 64) & 1) != 0;
   }
   // Of a class that has ranges.
-  Record& HeaderOf(size_t index) const noexcept { return header_[1 + index]; }
+  Record& HeaderOf(size_t index) const noexcept { return headers_[index]; }
 
  private:
   template <class OtherUnits, class OtherProbe>
   friend class FreeIndex;
 
-  using AddressTraits = TreeTraits<Record, &Record::by_address>;
   using SizeTraits = TreeTraits<Record, &Record::by_size>;
-
-  // An empty tree's header is its own first and last.
-  Record* NotHeader(Record* record) const noexcept { return record != header_ ? record : nullptr; }
-
-  void Added(Record& record) noexcept {
-    InsertBySize(record);
-    ++count_;
-    free_units_ += record.length;
-  }
-
-  // Which way a search goes nobody can foresee: better no branch than one that is wrong half the
-  // time.
-  static bool Unpredictable(bool condition) noexcept {
-    return __builtin_expect_with_probability(condition, 1, 0.5) != 0;
-  }
 
   static bool SizeBefore(Units length, Units offset, const Record& b) noexcept {
     Probe::Compared();
     return (length < b.length) | ((length == b.length) & (offset < b.offset));
+  }
+
+  [[gnu::noinline]] Record* AtLeastInClasses(Units length) const noexcept {
+    const size_t its_class = ClassOf(length);
+    if (HasClass(its_class)) {
+      Record* found = nullptr;
+      for (Record* at = SizeTraits::get_parent(&HeaderOf(its_class)); at != nullptr;) {
+        Probe::Compared();
+        const bool is_left = Unpredictable(length <= at->length);
+        found = is_left ? at : found;
+        at = SizeTraits::child(at, is_left);
+      }
+      if (found != nullptr) return found;
+    }
+    return FirstOfClassFrom(its_class + 1);
   }
 
   // Whether its neighbours in the tree by size are still its neighbours with these.
@@ -258,8 +193,8 @@ class FreeIndex {
       if (&record == SizeTraits::get_left(header)) return true;
       return !SizeBefore(length, offset, *SizeTree::prev_node(&record));
     }
-    const Record* const larger = SizeTree::next_node(&record);
-    return larger == header || SizeBefore(length, offset, *larger);
+    if (&record == SizeTraits::get_right(header)) return true;
+    return SizeBefore(length, offset, *SizeTree::next_node(&record));
   }
 
   // The first of the first class from `index` on that has ranges; nullptr for none.
@@ -277,7 +212,7 @@ class FreeIndex {
     return SizeTraits::get_left(&HeaderOf(found));
   }
 
-  void InsertBySize(Record& record) noexcept {
+  [[gnu::always_inline]] void InsertBySize(Record& record) noexcept {
     if (!IsInBin(record.length)) {
       InsertInClass(record);
       return;
@@ -291,7 +226,7 @@ class FreeIndex {
     bins_ |= uint64_t{1} << bin;
   }
 
-  void InsertInClass(Record& record) noexcept {
+  [[gnu::noinline]] void InsertInClass(Record& record) noexcept {
     const size_t its_class = ClassOf(record.length);
     Record* const header = &HeaderOf(its_class);
     if (!HasClass(its_class)) {
@@ -310,7 +245,7 @@ class FreeIndex {
     SizeTree::insert_unique_commit(header, &record, commit);
   }
 
-  void EraseFromClass(Record& record) noexcept {
+  [[gnu::noinline]] void EraseFromClass(Record& record) noexcept {
     const size_t its_class = ClassOf(record.length);
     Record* const header = &HeaderOf(its_class);
     SizeTree::erase(header, &record);
@@ -319,7 +254,7 @@ class FreeIndex {
     if (classes_[its_class / 64] == 0) words_ &= ~(uint64_t{1} << (its_class / 64));
   }
 
-  void EraseBySize(Record& record) noexcept {
+  [[gnu::always_inline]] void EraseBySize(Record& record) noexcept {
     if (!IsInBin(record.length)) {
       EraseFromClass(record);
       return;
@@ -336,9 +271,9 @@ class FreeIndex {
   }
 
   Slab* slab_ = nullptr;
-  Record* header_ = nullptr;
+  Record* headers_ = nullptr;
+  Addresses addresses_;
   bool uses_bins_ = true;
-  uint64_t count_ = 0;
   Units free_units_ = 0;
   // Bit i: the bin of length i + 1 is not empty.
   uint64_t bins_ = 0;

@@ -92,6 +92,10 @@ uint64_t RegionAllocator::UnitsFor(uint64_t bytes) const noexcept {
   return bytes / options_.grain + (bytes % options_.grain != 0);
 }
 
+uint64_t RegionAllocator::UnitOf(uint64_t offset) const noexcept {
+  return grain_log2_ >= 0 ? offset >> grain_log2_ : offset / options_.grain;
+}
+
 // A multiple of the grain is a multiple of both when it is one of their common multiples.
 uint64_t RegionAllocator::UnitAlignment(uint64_t alignment) const noexcept {
   if (alignment == 0 || (alignment & (alignment - 1)) != 0) return 0;
@@ -111,30 +115,34 @@ FreeStatus RegionAllocator::Check(Range range) const noexcept {
 
 // --- Allocating ---------------------------------------------------------------------------------
 
-std::optional<Range> RegionAllocator::Allocate(uint64_t bytes, uint64_t alignment,
-                                               Fit fit) noexcept {
+OptionalRange RegionAllocator::Allocate(uint64_t bytes, uint64_t alignment, Fit fit) noexcept {
   const uint64_t units = UnitsFor(bytes);
   const uint64_t unit_alignment = UnitAlignment(alignment);
   if (units == 0 || unit_alignment == 0) return std::nullopt;
-  const auto found = With([&]<class Core>(Core& core) -> std::optional<Range> {
+  uint64_t offset = 0;
+  const bool is_there = With([&]<class Core>(Core& core) {
     using Units = decltype(core.size());
-    if (units > core.size()) return std::nullopt;
-    const auto piece = core.Allocate(static_cast<Units>(units), unit_alignment, fit);
-    if (!piece) return std::nullopt;
-    return Range{piece->offset * options_.grain, piece->length * options_.grain};
+    Units unit;
+    if (units > core.size() ||
+        !core.Allocate(static_cast<Units>(units), unit_alignment, fit, unit)) {
+      return false;
+    }
+    offset = unit;
+    return true;
   });
-  if (!found) [[unlikely]] {
+  if (!is_there) [[unlikely]] {
     ++failures_;
     failed_bytes_ += bytes;
+    return std::nullopt;
   }
-  return found;
+  return OptionalRange(Range{offset * options_.grain, units * options_.grain});
 }
 
 bool RegionAllocator::Reserve(Range range) noexcept {
   if (range.size == 0 || Check(range) != FreeStatus::kOk) return false;
   return With([&]<class Core>(Core& core) {
     using Units = decltype(core.size());
-    return core.Reserve(static_cast<Units>(range.offset / options_.grain),
+    return core.Reserve(static_cast<Units>(UnitOf(range.offset)),
                         static_cast<Units>(UnitsFor(range.size)));
   });
 }
@@ -175,7 +183,7 @@ FreeStatus RegionAllocator::Free(Range range) noexcept {
   if (range.size == 0) return FreeStatus::kOk;
   return With([&]<class Core>(Core& core) {
     using Units = decltype(core.size());
-    return core.Release(static_cast<Units>(range.offset / options_.grain),
+    return core.Release(static_cast<Units>(UnitOf(range.offset)),
                         static_cast<Units>(UnitsFor(range.size)));
   });
 }
@@ -186,14 +194,14 @@ FreeStatus RegionAllocator::FreeAt(uint64_t offset) noexcept {
   return live ? Free(*live) : FreeStatus::kNotAllocated;
 }
 
-std::optional<Range> RegionAllocator::LiveAt(uint64_t offset) const noexcept {
+OptionalRange RegionAllocator::LiveAt(uint64_t offset) const noexcept {
   if (offset % options_.grain != 0 || offset >= size_bytes()) return std::nullopt;
-  return With([&]<class Core>(Core& core) -> std::optional<Range> {
+  return With([&]<class Core>(Core& core) -> OptionalRange {
     using Units = decltype(core.size());
-    const auto unit = static_cast<Units>(offset / options_.grain);
+    const auto unit = static_cast<Units>(UnitOf(offset));
     const auto* const live = core.live().Containing(unit);
     if (live == nullptr || live->offset != unit) return std::nullopt;
-    return Range{offset, live->length * options_.grain};
+    return OptionalRange(Range{offset, live->length * options_.grain});
   });
 }
 
@@ -205,7 +213,7 @@ FreeStatus RegionAllocator::FreeMany(std::span<Range> ranges) noexcept {
   for (const Range& range : ranges) {
     if (const FreeStatus status = Check(range); status != FreeStatus::kOk) return status;
     if (range.size == 0) continue;
-    const uint64_t begin = range.offset / options_.grain;
+    const uint64_t begin = UnitOf(range.offset);
     if (begin < units_end) return FreeStatus::kOverlapsFree;
     units_end = begin + UnitsFor(range.size);
     const FreeStatus status = With([&]<class Core>(const Core& core) {
@@ -226,7 +234,7 @@ FreeStatus RegionAllocator::FreeDeferred(Range range, uint64_t epoch) noexcept {
   if (range.size == 0) return FreeStatus::kOk;
   return With([&]<class Core>(Core& core) {
     using Units = decltype(core.size());
-    return core.ReleaseLater(static_cast<Units>(range.offset / options_.grain),
+    return core.ReleaseLater(static_cast<Units>(UnitOf(range.offset)),
                              static_cast<Units>(UnitsFor(range.size)), epoch);
   });
 }
@@ -237,15 +245,15 @@ uint64_t RegionAllocator::ReleaseUpTo(uint64_t epoch) noexcept {
 
 // --- In place -----------------------------------------------------------------------------------
 
-std::optional<Range> RegionAllocator::Resize(Range range, uint64_t bytes, Grow grow) noexcept {
+OptionalRange RegionAllocator::Resize(Range range, uint64_t bytes, Grow grow) noexcept {
   const uint64_t now = UnitsFor(range.size);
   const uint64_t wanted = UnitsFor(bytes);
   if (now == 0 || wanted == 0 || Check(range) != FreeStatus::kOk) return std::nullopt;
   const bool is_backward = grow == Grow::kBackward;
-  return With([&]<class Core>(Core& core) -> std::optional<Range> {
+  return With([&]<class Core>(Core& core) -> OptionalRange {
     using Units = decltype(core.size());
     if (wanted > core.size()) return std::nullopt;
-    const typename Core::Piece live{static_cast<Units>(range.offset / options_.grain),
+    const typename Core::Piece live{static_cast<Units>(UnitOf(range.offset)),
                                     static_cast<Units>(now)};
     if (!core.IsLive(live)) return std::nullopt;
     if (wanted < now) {
@@ -256,7 +264,7 @@ std::optional<Range> RegionAllocator::Resize(Range range, uint64_t bytes, Grow g
       return std::nullopt;
     }
     const uint64_t offset = is_backward ? live.offset + now - wanted : live.offset;
-    return Range{offset * options_.grain, wanted * options_.grain};
+    return OptionalRange(Range{offset * options_.grain, wanted * options_.grain});
   });
 }
 
@@ -324,7 +332,7 @@ bool RegionAllocator::Truncate(uint64_t new_size) noexcept {
 
 uint64_t RegionAllocator::TrimTail() noexcept {
   return With([&](auto& core) -> uint64_t {
-    const auto* const last = core.free().Last();
+    const auto* const last = core.free().addresses().Last();
     if (last == nullptr || last->end() != core.size()) return 0;
     const uint64_t bytes = last->length * options_.grain;
     return core.Truncate(last->offset) ? bytes : 0;

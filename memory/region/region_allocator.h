@@ -1,7 +1,7 @@
 // RegionAllocator: best fit over offsets, exact, and safe against bad frees.
 //
 //   auto region = granary::RegionAllocator::Create(size_t{1} << 30);
-//   const std::optional<Range> range = region->Allocate(100'000, 4096);
+//   const OptionalRange range = region->Allocate(100'000, 4096);
 //   ...
 //   if (region->Free(*range) != FreeStatus::kOk) ...
 //
@@ -74,10 +74,10 @@ class RegionAllocator {
 
   // `bytes`, rounded up to the grain, at a multiple of `alignment`, a power of two. Nothing for a
   // size of zero, another alignment, and where nothing free can hold it.
-  [[nodiscard]] std::optional<Range> Allocate(uint64_t bytes, uint64_t alignment = 1) noexcept {
+  [[nodiscard]] OptionalRange Allocate(uint64_t bytes, uint64_t alignment = 1) noexcept {
     return Allocate(bytes, alignment, options_.fit);
   }
-  [[nodiscard]] std::optional<Range> Allocate(uint64_t bytes, uint64_t alignment, Fit fit) noexcept;
+  [[nodiscard]] OptionalRange Allocate(uint64_t bytes, uint64_t alignment, Fit fit) noexcept;
 
   // True if all of `range`, whose offset is a multiple of the grain, was free, and is allocated
   // now.
@@ -100,7 +100,7 @@ class RegionAllocator {
   // Tracked mode: all of the live range that begins at `offset`.
   FreeStatus FreeAt(uint64_t offset) noexcept;
   // Tracked mode: the live range that begins at `offset`.
-  std::optional<Range> LiveAt(uint64_t offset) const noexcept;
+  OptionalRange LiveAt(uint64_t offset) const noexcept;
 
   // All of `ranges`, which are sorted in place, or none: then the status of the first that is bad,
   // which may be that it overlaps another of them.
@@ -121,7 +121,7 @@ class RegionAllocator {
   // Makes `range`, which was allocated as it is, `bytes` large where it is. Nothing, and nothing
   // has changed, if the free range beside it is too small; a shrink succeeds unless the range is
   // bad.
-  std::optional<Range> Resize(Range range, uint64_t bytes, Grow grow = Grow::kForward) noexcept;
+  OptionalRange Resize(Range range, uint64_t bytes, Grow grow = Grow::kForward) noexcept;
 
   // --- Size -------------------------------------------------------------------------------------
 
@@ -171,6 +171,8 @@ class RegionAllocator {
   template <class Action>
   decltype(auto) With(const Action& action) const;
 
+  // The grain that begins at an offset.
+  uint64_t UnitOf(uint64_t offset) const noexcept;
   uint64_t UnitsFor(uint64_t bytes) const noexcept;
   // The alignment of offsets in grains, 0 if `alignment` is no power of two.
   uint64_t UnitAlignment(uint64_t alignment) const noexcept;

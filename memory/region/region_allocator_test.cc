@@ -183,7 +183,7 @@ TEST(RegionAllocatorTest, WhatIsFreedIsTakenAgainFirst) {
   const Range blob = region.Allocate(4).value();
   EXPECT_EQ(region.Free(blob), FreeStatus::kOk);
   EXPECT_THAT(FreeRanges(region), ElementsAre(blob));
-  EXPECT_EQ(region.Allocate(4), blob);
+  EXPECT_EQ(*region.Allocate(4), blob);
   EXPECT_THAT(FreeRanges(region), IsEmpty());
   for (int i = 0; i < 10'000; ++i) EXPECT_FALSE(region.Allocate(0));
   EXPECT_EQ(region.Stats().failures, 0U);
@@ -234,8 +234,8 @@ TEST(RegionAllocatorTest, ResizeToTheSameSizeChangesNothing) {
   RegionAllocator region = Region(1024);
   const Range range = region.Allocate(100).value();
   const RegionStats before = region.Stats();
-  EXPECT_EQ(region.Resize(range, 100), range);
-  EXPECT_EQ(region.Resize(range, 112, Grow::kBackward), range);
+  EXPECT_EQ(*region.Resize(range, 100), range);
+  EXPECT_EQ(*region.Resize(range, 112, Grow::kBackward), range);
   EXPECT_EQ(region.Stats(), before);
 }
 
@@ -363,7 +363,7 @@ TEST(RegionAllocatorTest, AFullRegionFreedInAnyOrderIsOneRangeAgain) {
       // Each gives up half of it, and takes it again.
       for (Range& range : ranges) {
         const Range half = region.Resize(range, (range.size + 1) / 2).value();
-        EXPECT_EQ(region.Resize(half, range.size), range);
+        EXPECT_EQ(*region.Resize(half, range.size), range);
       }
       while (!ranges.empty()) {
         const size_t j = ranges.size();
@@ -385,7 +385,7 @@ TEST(RegionAllocatorTest, ALastRangeGrowsBackwardsToTheWholeRegion) {
   ranges.pop_back();
   EXPECT_EQ(region.FreeMany(ranges), FreeStatus::kOk);
   last = region.Resize(last, last.end(), Grow::kBackward).value();
-  EXPECT_EQ(region.Resize(last, 16384), (Range{0, 16384}));
+  EXPECT_EQ(*region.Resize(last, 16384), (Range{0, 16384}));
   EXPECT_THAT(FreeRanges(region), IsEmpty());
 }
 
@@ -590,6 +590,23 @@ TEST(RegionAllocatorTest, DumpJsonSaysWhatThereIs) {
   EXPECT_EQ(json["used"], 224);
   EXPECT_EQ(json["pending"], 32);
   EXPECT_EQ(json["free"], (nlohmann::json{{0, 256}, {512, 512}}));
+}
+
+TEST(OptionalRangeTest, IsAsAnOptional) {
+  const OptionalRange none;
+  const OptionalRange some(Range{3, 4});
+  EXPECT_FALSE(none);
+  EXPECT_TRUE(some);
+  EXPECT_EQ(none, std::nullopt);
+  EXPECT_NE(some, std::nullopt);
+  EXPECT_EQ(some, OptionalRange(Range{3, 4}));
+  EXPECT_EQ(*some, (Range{3, 4}));
+  EXPECT_EQ(some->end(), 7U);
+  EXPECT_EQ(std::optional<Range>(some), std::optional<Range>({3, 4}));
+  EXPECT_EQ(std::optional<Range>(none), std::nullopt);
+  EXPECT_EQ(some.value(), (Range{3, 4}));
+  EXPECT_EQ(none.value_or({1, 1}), (Range{1, 1}));
+  EXPECT_THROW((void)none.value(), std::bad_optional_access);
 }
 
 }  // namespace

@@ -92,14 +92,17 @@ TEST(RegionComparisonsTest, EachDescentIsLogarithmicAtAMillionFreeRanges) {
   Comparisons inserts;
   for (int i = 0; i < 200'000; ++i) {
     const auto& free = (*core)->free();
-    finds.Count([&] { (void)free.Find(static_cast<uint32_t>(random() % (kRanges * kSlot))); });
+    finds.Count(
+        [&] { (void)free.addresses().Find(static_cast<uint32_t>(random() % (kRanges * kSlot))); });
     const uint32_t wanted = length();
     best.Count([&] { (void)free.AtLeast(wanted); });
     // An exact fit leaves both trees, and its release is a descent in each.
     const auto* const at = free.AtLeast(wanted);
     if (at == nullptr) continue;
-    const auto piece = (*core)->Allocate(at->length, 1, Fit::kBest).value();
-    inserts.Count([&] { (void)(*core)->Release(piece.offset, piece.length); });
+    const uint32_t taken = at->length;
+    uint32_t offset;
+    ASSERT_TRUE((*core)->Allocate(taken, 1, Fit::kBest, offset));
+    inserts.Count([&] { (void)(*core)->Release(offset, taken); });
   }
   const double log2 = std::log2(static_cast<double>(kRanges) + 1);
   const double mean_most = 1.05 * log2 + 2;
@@ -132,7 +135,9 @@ TEST(RegionComparisonsTest, MostSplitsKeepTheirPlaceBySize) {
       const auto length = static_cast<uint32_t>(1 + random() % (is_large ? 2000 : 64));
       const uint64_t in_place_before = CountingProbe::in_place_count;
       const uint64_t moved_before = CountingProbe::moved_count;
-      live.push_back((*core)->Allocate(length, 1, Fit::kBest).value());
+      uint32_t offset;
+      ASSERT_TRUE((*core)->Allocate(length, 1, Fit::kBest, offset));
+      live.push_back({offset, length});
       in_place += CountingProbe::in_place_count - in_place_before;
       moved += CountingProbe::moved_count - moved_before;
     } else {

@@ -60,9 +60,8 @@ class RegionCore {
     auto core = std::unique_ptr<RegionCore>(new RegionCore(std::move(*slab), options));
     core->slab_.CopyFrom(other.slab_);
     core->free_.CopyFrom(other.free_);
-    core->live_.CopyCount(other.live_.count());
+    core->others_.CopyFrom(other.others_);
     core->size_ = other.size_;
-    core->pending_.CopyCount(other.pending_.count());
     core->pending_units_ = other.pending_units_;
     core->peak_units_ = other.peak_units_;
     core->high_water_ = other.high_water_;
@@ -76,7 +75,8 @@ class RegionCore {
 
   Units size() const noexcept { return size_; }
   const Free& free() const noexcept { return free_; }
-  const LiveIndex<Units>& live() const noexcept { return live_; }
+  // Tracked only.
+  const LiveIndex<Units>& live() const noexcept { return others_; }
   bool tracks() const noexcept { return tracks_; }
   Units pending_units() const noexcept { return pending_units_; }
   Units used_units() const noexcept {
@@ -87,14 +87,20 @@ class RegionCore {
 
   // --- Allocation -------------------------------------------------------------------------------
 
-  // `length` and `alignment` are not 0, and that a power of two in grains.
-  std::optional<Piece> Allocate(Units length, uint64_t alignment, Fit fit) noexcept {
-    Record* const record = Choose(length, alignment, fit);
-    if (record == nullptr) return std::nullopt;
-    const Units offset =
-        fit == Fit::kHighest ? HighestIn(*record, length, alignment) : LowestIn(*record, alignment);
-    if (!CarveAndTrack(*record, offset, length)) return std::nullopt;
-    return Piece{offset, length};
+  // Sets `offset`, or returns false. `length` and `alignment` are not 0, and that a power of two in
+  // grains.
+  [[gnu::always_inline]] bool Allocate(Units length, uint64_t alignment, Fit fit,
+                                       Units& offset) noexcept {
+    if (fit != Fit::kBest || alignment != 1 || tracks_) [[unlikely]] {
+      return AllocateElsewhere(length, alignment, fit, offset);
+    }
+    Record* const record = free_.AtLeast(length);
+    if (record == nullptr) [[unlikely]]
+      return false;
+    offset = record->offset;
+    CarveFront(*record, length);
+    CountUse(offset, length);
+    return true;
   }
 
   bool CanAllocate(Units length, uint64_t alignment) const noexcept {
@@ -102,7 +108,7 @@ class RegionCore {
   }
 
   bool Reserve(Units offset, Units length) noexcept {
-    Record* const record = free_.Find(offset).at_or_below;
+    Record* const record = free_.addresses().AtOrBelow(offset);
     if (record == nullptr || record->end() < offset || record->end() - offset < length)
       return false;
     return CarveAndTrack(*record, offset, length);
@@ -112,9 +118,10 @@ class RegionCore {
 
   // Whether Release would do it, but for want of records. Within the region, and `length` is not 0.
   FreeStatus CheckRelease(Units offset, Units length) const noexcept {
-    if (OverlapsFree(free_.Find(offset), offset, length)) return FreeStatus::kOverlapsFree;
+    if (OverlapsFree(free_.addresses().Find(offset), offset, length))
+      return FreeStatus::kOverlapsFree;
     if (!tracks_) return CheckPending(offset, length);
-    const Record* const live = live_.Containing(offset);
+    const Record* const live = others_.Containing(offset);
     return live != nullptr && live->end() - offset >= length ? FreeStatus::kOk
                                                              : FreeStatus::kNotAllocated;
   }
@@ -126,8 +133,8 @@ class RegionCore {
     return count < UINT32_MAX / 2 && slab_.Has(static_cast<uint32_t>(2 * count));
   }
 
-  FreeStatus Release(Units offset, Units length) noexcept {
-    const auto place = free_.Find(offset);
+  [[gnu::always_inline]] FreeStatus Release(Units offset, Units length) noexcept {
+    const auto place = free_.addresses().Find(offset);
     if (OverlapsFree(place, offset, length)) return FreeStatus::kOverlapsFree;
     if (const FreeStatus status = Untrack(offset, length, /*spare=*/1); status != FreeStatus::kOk) {
       return status;
@@ -141,7 +148,8 @@ class RegionCore {
 
   // The same, and not before ReleaseUpTo(epoch); epochs do not fall.
   FreeStatus ReleaseLater(Units offset, Units length, uint64_t epoch) noexcept {
-    if (OverlapsFree(free_.Find(offset), offset, length)) return FreeStatus::kOverlapsFree;
+    if (OverlapsFree(free_.addresses().Find(offset), offset, length))
+      return FreeStatus::kOverlapsFree;
     if (const FreeStatus status = Untrack(offset, length, /*spare=*/1); status != FreeStatus::kOk) {
       return status;
     }
@@ -154,7 +162,7 @@ class RegionCore {
     if (pending_last_ != 0) slab_.At(pending_last_).pending.next = number;
     if (pending_first_ == 0) pending_first_ = number;
     pending_last_ = number;
-    if (!tracks_) pending_.Insert(record);
+    if (!tracks_) others_.Insert(record);
     pending_units_ += length;
     return FreeStatus::kOk;
   }
@@ -169,11 +177,11 @@ class RegionCore {
       pending_first_ = record.pending.next;
       if (pending_first_ == 0) pending_last_ = 0;
       const Piece piece{record.offset, record.length};
-      if (!tracks_) pending_.Erase(record);
+      if (!tracks_) others_.Erase(record);
       // Its record is there for the free range, if it takes one.
       slab_.PutBack(record);
       pending_units_ -= piece.length;
-      MakeFree(free_.Find(piece.offset), piece.offset, piece.length);
+      MakeFree(free_.addresses().Find(piece.offset), piece.offset, piece.length);
       released += piece.length;
     }
     return released;
@@ -183,9 +191,10 @@ class RegionCore {
 
   // Whether it can be a live range; tracked, whether it is one. Within the region, and not empty.
   bool IsLive(Piece piece) const noexcept {
-    if (OverlapsFree(free_.Find(piece.offset), piece.offset, piece.length)) return false;
+    if (OverlapsFree(free_.addresses().Find(piece.offset), piece.offset, piece.length))
+      return false;
     if (!tracks_) return CheckPending(piece.offset, piece.length) == FreeStatus::kOk;
-    const Record* const live = live_.Containing(piece.offset);
+    const Record* const live = others_.Containing(piece.offset);
     return live != nullptr && live->offset == piece.offset && live->length == piece.length;
   }
 
@@ -197,18 +206,18 @@ class RegionCore {
 
   // Takes `more` behind a live range, or before it if `before`.
   bool Grow(Piece live, Units more, bool before) noexcept {
-    const auto place = free_.Find(live.offset);
+    const auto place = free_.addresses().Find(live.offset);
     Record* const neighbour = before ? place.at_or_below : place.above;
     if (neighbour == nullptr || neighbour->length < more) return false;
     if (before ? neighbour->end() != live.offset
                : neighbour->offset != static_cast<Units>(live.offset + live.length)) {
       return false;
     }
-    Record* const tracked = tracks_ ? live_.Containing(live.offset) : nullptr;
+    Record* const tracked = tracks_ ? others_.Containing(live.offset) : nullptr;
     const Units offset = before ? static_cast<Units>(live.offset - more) : neighbour->offset;
     Carve(*neighbour, offset, more);
     if (tracked != nullptr) {
-      if (before) tracked->offset = offset;
+      if (before) others_.SetOffset(*tracked, offset);
       tracked->length += more;
     }
     CountUse(offset, more);
@@ -221,7 +230,7 @@ class RegionCore {
   bool Extend(Units new_size) noexcept {
     if (new_size == size_) return true;
     const Units old_size = size_;
-    const auto place = free_.Find(old_size);
+    const auto place = free_.addresses().Find(old_size);
     const auto more = static_cast<Units>(new_size - old_size);
     if (!slab_.Has(1) && !Touches(place, old_size, more)) return false;
     size_ = new_size;
@@ -231,7 +240,7 @@ class RegionCore {
 
   // False if anything above `new_size` is not free.
   bool Truncate(Units new_size) noexcept {
-    Record* const last = free_.Last();
+    Record* const last = free_.addresses().Last();
     if (last == nullptr || last->end() != size_ || last->offset > new_size) return false;
     if (last->offset == new_size) {
       free_.Erase(*last);
@@ -252,7 +261,7 @@ class RegionCore {
   friend class RegionCore;
 
   // Number 0, which means none, is among them.
-  static constexpr uint32_t kHeaders = Free::kHeaders + 2;
+  static constexpr uint32_t kHeaders = Free::kHeaders + LiveIndex<Units>::kSegments;
   // Ranges that are looked at for one of the right size before a larger one is taken that fits in
   // any case.
   static constexpr int kAlignedTriesMax = 8;
@@ -262,31 +271,38 @@ class RegionCore {
   RegionCore(Slab slab, const RegionOptions& options) noexcept
       : slab_(std::move(slab)), tracks_(options.track_used) {
     free_.Start(slab_, &slab_.At(0), !options.lowest_among_equals);
-    live_.Start(slab_.At(Free::kHeaders));
-    pending_.Start(slab_.At(Free::kHeaders + 1));
+    others_.Start(&slab_.At(Free::kHeaders));
   }
 
   // --- Choosing ---------------------------------------------------------------------------------
 
   static bool HasRoom(const Record& record, Units length, uint64_t alignment) noexcept {
     if (record.length < length) return false;
-    const uint64_t skipped = (alignment - record.offset % alignment) % alignment;
-    return skipped <= static_cast<uint64_t>(record.length - length);
+    return (-uint64_t{record.offset} & (alignment - 1)) <=
+           static_cast<uint64_t>(record.length - length);
   }
   static Units LowestIn(const Record& record, uint64_t alignment) noexcept {
-    return static_cast<Units>(record.offset + (alignment - record.offset % alignment) % alignment);
+    return static_cast<Units>(record.offset + (-uint64_t{record.offset} & (alignment - 1)));
   }
   static Units HighestIn(const Record& record, Units length, uint64_t alignment) noexcept {
-    const auto highest = static_cast<Units>(record.end() - length);
-    return static_cast<Units>(highest - highest % alignment);
+    return static_cast<Units>(uint64_t{record.end() - length} & -alignment);
+  }
+
+  [[gnu::noinline]] bool AllocateElsewhere(Units length, uint64_t alignment, Fit fit,
+                                           Units& offset) noexcept {
+    Record* const record = Choose(length, alignment, fit);
+    if (record == nullptr) return false;
+    offset =
+        fit == Fit::kHighest ? HighestIn(*record, length, alignment) : LowestIn(*record, alignment);
+    return CarveAndTrack(*record, offset, length);
   }
 
   Record* Choose(Units length, uint64_t alignment, Fit fit) noexcept {
     if (fit == Fit::kBest) return ChooseBest(length, alignment);
     const bool is_lowest = fit == Fit::kLowest;
-    Record* at = is_lowest ? free_.First() : free_.Last();
+    Record* at = is_lowest ? free_.addresses().First() : free_.addresses().Last();
     while (at != nullptr && !HasRoom(*at, length, alignment)) {
-      at = is_lowest ? free_.Next(*at) : free_.Previous(*at);
+      at = is_lowest ? free_.addresses().Next(*at) : free_.addresses().Previous(*at);
     }
     return at;
   }
@@ -319,10 +335,20 @@ class RegionCore {
       Record& live = slab_.Take();
       live.offset = offset;
       live.length = length;
-      live_.Insert(live);
+      others_.Insert(live);
     }
     CountUse(offset, length);
     return true;
+  }
+
+  [[gnu::always_inline]] void CarveFront(Record& record, Units length) noexcept {
+    const auto behind = static_cast<Units>(record.length - length);
+    if (behind != 0) {
+      free_.Change(record, static_cast<Units>(record.offset + length), behind);
+    } else {
+      free_.Erase(record);
+      slab_.PutBack(record);
+    }
   }
 
   // With a record for what is left behind it, if something is left on both sides.
@@ -341,7 +367,7 @@ class RegionCore {
       Record& rest = slab_.Take();
       rest.offset = end;
       rest.length = behind;
-      free_.InsertAfter(rest, record);
+      free_.Insert(rest, free_.addresses().Find(end));
     }
   }
 
@@ -362,7 +388,7 @@ class RegionCore {
   }
 
   // What is free on its sides becomes one with it.
-  void MakeFree(const Place& place, Units offset, Units length) noexcept {
+  [[gnu::always_inline]] void MakeFree(const Place& place, Units offset, Units length) noexcept {
     Record* const below = place.at_or_below;
     Record* const above = place.above;
     const auto end = static_cast<Units>(offset + length);
@@ -387,20 +413,25 @@ class RegionCore {
 
   // Untracked: what is pending was freed already. Where nothing is, this is one load.
   FreeStatus CheckPending(Units offset, Units length) const noexcept {
-    return pending_.Overlaps(offset, length) ? FreeStatus::kNotAllocated : FreeStatus::kOk;
+    if (others_.count() == 0) [[likely]]
+      return FreeStatus::kOk;
+    return others_.Overlaps(offset, length) ? FreeStatus::kNotAllocated : FreeStatus::kOk;
   }
 
   // Tracked mode: takes a range, or a part of one, from the live ones, if `spare` records are there
   // besides what that takes.
-  FreeStatus Untrack(Units offset, Units length, uint32_t spare) noexcept {
+  [[gnu::always_inline]] FreeStatus Untrack(Units offset, Units length, uint32_t spare) noexcept {
     if (!tracks_) return CheckPending(offset, length);
-    Record* const live = live_.Containing(offset);
+    return UntrackLive(offset, length, spare);
+  }
+  [[gnu::noinline]] FreeStatus UntrackLive(Units offset, Units length, uint32_t spare) noexcept {
+    Record* const live = others_.Containing(offset);
     if (live == nullptr || live->end() - offset < length) return FreeStatus::kNotAllocated;
     const auto end = static_cast<Units>(offset + length);
     const bool keeps_begin = offset != live->offset;
     const bool keeps_end = end != live->end();
     if (!keeps_begin && !keeps_end) {
-      live_.Erase(*live);
+      others_.Erase(*live);
       slab_.PutBack(*live);
       return FreeStatus::kOk;
     }
@@ -410,22 +441,22 @@ class RegionCore {
       rest.offset = end;
       rest.length = static_cast<Units>(live->end() - end);
       live->length = static_cast<Units>(offset - live->offset);
-      live_.InsertAfter(rest, *live);
+      others_.Insert(rest);
     } else if (keeps_begin) {
       live->length = static_cast<Units>(offset - live->offset);
     } else {
       live->length = static_cast<Units>(live->end() - end);
-      live->offset = end;
+      others_.SetOffset(*live, end);
     }
     return FreeStatus::kOk;
   }
 
   Slab slab_;
   Free free_;
-  LiveIndex<Units> live_;
-  // Untracked only: otherwise what is not live is known to be no range to free.
-  LiveIndex<Units> pending_;
   const bool tracks_;
+  // Tracked, what is live; untracked, what is pending: there what is not live is known to be no
+  // range to free.
+  LiveIndex<Units> others_;
   Units size_ = 0;
   Units pending_units_ = 0;
   Units peak_units_ = 0;

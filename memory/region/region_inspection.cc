@@ -41,9 +41,14 @@ Expected<void> ValidateCore(const Core& core) {
   using AddressTraits = region::TreeTraits<Record, &Record::by_address>;
   using SizeTraits = region::TreeTraits<Record, &Record::by_size>;
   const auto& free = core.free();
-  const Record* const header = &free.header();
-  if (BlackHeight<AddressTraits>(AddressTraits::get_parent(header), header) < 0) {
-    return Broken("the tree by address is not a red-black tree");
+  const auto& addresses = free.addresses();
+  for (uint32_t segment = 0; segment < Core::Free::Addresses::kSegments; ++segment) {
+    if (!addresses.HasSegment(segment)) continue;
+    const Record* const its_header = &addresses.HeaderOf(segment);
+    const Record* const root = AddressTraits::get_parent(its_header);
+    if (root == nullptr || BlackHeight<AddressTraits>(root, its_header) < 0) {
+      return Broken("a segment by address is not a red-black tree");
+    }
   }
   for (size_t index = 0; index < Core::Free::kClasses; ++index) {
     if (!free.HasClass(index)) continue;
@@ -58,12 +63,16 @@ Expected<void> ValidateCore(const Core& core) {
   uint64_t units = 0;
   uint64_t in_bins = 0;
   const Record* last = nullptr;
-  for (Record* at = free.First(); at != nullptr; last = at, at = free.Next(*at)) {
+  for (Record* at = free.addresses().First(); at != nullptr;
+       last = at, at = free.addresses().Next(*at)) {
     if (at->length == 0 || at->end() > core.size() || at->end() < at->offset) {
       return Broken("a free range lies outside");
     }
     if (last != nullptr && at->offset <= last->end()) {
       return Broken("free ranges overlap, touch, or are out of order");
+    }
+    if (!addresses.HasSegment(addresses.SegmentOf(at->offset))) {
+      return Broken("a free range is in a segment that has none");
     }
     ++count;
     units += at->length;
@@ -104,14 +113,15 @@ Expected<void> ValidateCore(const Core& core) {
   if (!core.tracks()) return {};
   uint64_t live_count = 0;
   uint64_t live_units = 0;
-  const Record* gap = free.First();
+  const Record* gap = free.addresses().First();
   last = nullptr;
   for (Record* at = core.live().First(); at != nullptr; last = at, at = core.live().Next(*at)) {
     if (at->length == 0 || at->end() > core.size() ||
         (last != nullptr && at->offset < last->end())) {
       return Broken("live ranges overlap or are out of order");
     }
-    while (gap != nullptr && gap->end() <= at->offset) gap = free.Next(*const_cast<Record*>(gap));
+    while (gap != nullptr && gap->end() <= at->offset)
+      gap = free.addresses().Next(*const_cast<Record*>(gap));
     if (gap != nullptr && gap->offset < at->end()) return Broken("a live range is free");
     ++live_count;
     live_units += at->length;
@@ -136,7 +146,7 @@ RegionStats RegionAllocator::Stats() const noexcept {
                        .used_bytes = core.used_units() * grain,
                        .free_bytes = core.free().free_units() * grain,
                        .pending_bytes = core.pending_units() * grain,
-                       .live_ranges = core.live().count(),
+                       .live_ranges = core.tracks() ? core.live().count() : 0,
                        .free_ranges = core.free().count(),
                        .largest_free_bytes = core.free().LargestLength() * grain,
                        .peak_used_bytes = core.peak_units() * grain,
@@ -149,7 +159,8 @@ RegionStats RegionAllocator::Stats() const noexcept {
 RegionHistogram RegionAllocator::Histogram() const noexcept {
   RegionHistogram histogram;
   With([&](const auto& core) {
-    for (auto* at = core.free().First(); at != nullptr; at = core.free().Next(*at)) {
+    for (auto* at = core.free().addresses().First(); at != nullptr;
+         at = core.free().addresses().Next(*at)) {
       auto& its = histogram.classes[static_cast<size_t>(std::bit_width(uint64_t{at->length}) - 1)];
       ++its.ranges;
       its.bytes += at->length * options_.grain;
@@ -164,9 +175,10 @@ void RegionAllocator::ForEachFree(Range within, const std::function<void(Range)>
   if (end <= within.offset) return;
   With([&]<class Core>(const Core& core) {
     using Units = decltype(core.size());
-    const auto place = core.free().Find(static_cast<Units>(within.offset / options_.grain));
+    const auto place =
+        core.free().addresses().Find(static_cast<Units>(within.offset / options_.grain));
     auto* at = place.at_or_below != nullptr ? place.at_or_below : place.above;
-    for (; at != nullptr; at = core.free().Next(*at)) {
+    for (; at != nullptr; at = core.free().addresses().Next(*at)) {
       const uint64_t first = std::max(within.offset, at->offset * options_.grain);
       const uint64_t last = std::min(end, at->end() * options_.grain);
       if (first >= end) break;

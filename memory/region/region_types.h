@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace granary {
 
@@ -15,6 +16,37 @@ struct Range {
 
   uint64_t end() const noexcept { return offset + size; }
   friend bool operator==(const Range&, const Range&) = default;
+};
+
+// A range or none, as a std::optional<Range> that comes back in two registers: nobody waits for the
+// halves of it to be stored. An empty range is none.
+class OptionalRange {
+ public:
+  constexpr OptionalRange() noexcept = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): as of std::optional.
+  constexpr OptionalRange(std::nullopt_t) noexcept {}
+  // Explicit: otherwise a std::optional would compare its value, which it may not have, with this.
+  constexpr explicit OptionalRange(Range range) noexcept : range_(range) {}
+
+  constexpr bool has_value() const noexcept { return range_.size != 0; }
+  constexpr explicit operator bool() const noexcept { return has_value(); }
+  // What there is; {0, 0} if there is nothing.
+  constexpr const Range& operator*() const noexcept { return range_; }
+  constexpr const Range* operator->() const noexcept { return &range_; }
+  // Throws std::bad_optional_access if there is nothing.
+  constexpr Range value() const {
+    if (!has_value()) throw std::bad_optional_access();
+    return range_;
+  }
+  constexpr Range value_or(Range other) const noexcept { return has_value() ? range_ : other; }
+  // NOLINTNEXTLINE(google-explicit-constructor): it is one.
+  constexpr operator std::optional<Range>() const noexcept {
+    return has_value() ? std::optional<Range>(range_) : std::nullopt;
+  }
+  friend bool operator==(const OptionalRange&, const OptionalRange&) = default;
+
+ private:
+  Range range_;
 };
 
 // Which of the free ranges that can hold a request serves it, and from which of its ends.

@@ -90,8 +90,8 @@ class RegionExercise {
     CheckParts({0, oracle_.size()});
     CheckParts(RandomRange());
     for (const Range& live : oracle_.LiveRanges()) {
-      const auto expected = options_.track_used ? std::optional(live) : std::nullopt;
-      if (region_.LiveAt(live.offset) != expected) Fail("LiveAt is wrong");
+      const Range expected = options_.track_used ? live : Range();
+      if (*region_.LiveAt(live.offset) != expected) Fail("LiveAt is wrong");
     }
     return error_.empty();
   }
@@ -105,7 +105,7 @@ class RegionExercise {
     const uint64_t bytes = AnyBytes();
     const uint64_t alignment = AnyAlignment();
     const Fit fit = AnyFit();
-    const auto got = region_.Allocate(bytes, alignment, fit);
+    const std::optional<Range> got = region_.Allocate(bytes, alignment, fit);
     Called("Allocate", bytes, alignment, static_cast<uint64_t>(fit));
     NoteAnswer(got, bytes, alignment, fit);
   }
@@ -208,7 +208,7 @@ class RegionExercise {
     const Range range = Chance(8) ? AnyRange() : LiveRange().value_or(Range{});
     const uint64_t bytes = Chance(4) ? AnyBytes() : Near(range.size);
     const bool backward = source_.Below(2) == 0;
-    const auto got = region_.Resize(
+    const std::optional<Range> got = region_.Resize(
         range, bytes,
         backward ? RegionAllocator::Grow::kBackward : RegionAllocator::Grow::kForward);
     Called("Resize", range.offset, range.size, bytes, backward);
