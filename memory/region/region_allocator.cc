@@ -153,6 +153,7 @@ bool RegionAllocator::AllocateMany(std::span<const uint64_t> sizes, std::span<Ra
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return sizes[a] > sizes[b]; });
+  const Marks before = marks();
   for (size_t done = 0; done < order.size(); ++done) {
     const auto range = Allocate(sizes[order[done]], alignment);
     if (range) {
@@ -161,6 +162,7 @@ bool RegionAllocator::AllocateMany(std::span<const uint64_t> sizes, std::span<Ra
     }
     // Where they came from there is room for them.
     while (done > 0) (void)Free(out[order[--done]]);
+    RestoreMarks(before);
     return false;
   }
   return true;
@@ -241,6 +243,18 @@ FreeStatus RegionAllocator::FreeDeferred(Range range, uint64_t epoch) noexcept {
 
 uint64_t RegionAllocator::ReleaseUpTo(uint64_t epoch) noexcept {
   return With([&](auto& core) { return core.ReleaseUpTo(epoch) * options_.grain; });
+}
+
+RegionAllocator::Marks RegionAllocator::marks() const noexcept {
+  return With([](const auto& core) { return Marks{core.peak_units(), core.high_water()}; });
+}
+
+void RegionAllocator::RestoreMarks(const Marks& marks) noexcept {
+  With([&]<class Core>(Core& core) {
+    using Units = decltype(core.size());
+    core.SetMarks(static_cast<Units>(marks.peak_grains),
+                  static_cast<Units>(marks.high_water_grains));
+  });
 }
 
 // --- In place -----------------------------------------------------------------------------------

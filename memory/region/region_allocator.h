@@ -161,6 +161,17 @@ class RegionAllocator {
   // {"size": ..., "grain": ..., "used": ..., "free": [[offset, size], ...]}
   void DumpJson(std::ostream& out) const;
 
+  // --- For who takes an allocation back as if it had not been ------------------------------------
+
+  // What Stats() remembers of the past.
+  struct Marks {
+    uint64_t peak_grains = 0;
+    uint64_t high_water_grains = 0;
+  };
+  Marks marks() const noexcept;
+  // As they were before an Allocate or a Resize that Free or Resize has just undone.
+  void RestoreMarks(const Marks& marks) noexcept;
+
  private:
   using Compact = region::RegionCore<uint32_t, region::NoProbe>;
   using Wide = region::RegionCore<uint64_t, region::NoProbe>;

@@ -84,6 +84,10 @@ class RegionCore {
   }
   Units peak_units() const noexcept { return peak_units_; }
   Units high_water() const noexcept { return high_water_; }
+  void SetMarks(Units peak, Units high_water) noexcept {
+    peak_units_ = peak;
+    high_water_ = high_water;
+  }
 
   // --- Allocation -------------------------------------------------------------------------------
 

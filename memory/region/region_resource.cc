@@ -21,29 +21,24 @@ Error Invalid(std::string message) {
           .where = "RegionResource::Create"};
 }
 
-Expected<void> CheckGrain(uint64_t grain) {
-  if (grain >= 8 && std::has_single_bit(grain)) return {};
-  return tl::unexpected(
-      Invalid("the grain, " + std::to_string(grain) + ", is no power of two of at least 8"));
-}
-
 }  // namespace
 
 RegionResource::RegionResource(const RegionResourceOptions& options, SystemMemory memory,
-                               std::byte* base, size_t size_max, size_t max_alignment,
-                               RegionAllocator region) noexcept
+                               std::byte* base, size_t size, size_t max_alignment,
+                               region::RegionHeap heap) noexcept
     : MemoryResource(Deallocation::kFrees, max_alignment),
       name_(options.name),
-      chunk_bytes_(options.chunk_bytes),
       budget_(options.budget),
       memory_(std::move(memory)),
       base_(base),
-      size_max_(size_max),
-      region_(std::move(region)) {}
+      size_(size),
+      heap_(std::move(heap)) {
+  MarkFree(base_, size_);
+}
 
 Expected<std::unique_ptr<RegionResource>> RegionResource::Create(
     const RegionResourceOptions& options) {
-  if (auto valid = CheckGrain(options.region.grain); !valid) {
+  if (auto valid = region::RegionHeap::CheckGrain(options.region.grain); !valid) {
     return tl::unexpected(std::move(valid.error()));
   }
   const size_t chunk = options.chunk_bytes;
@@ -57,25 +52,24 @@ Expected<std::unique_ptr<RegionResource>> RegionResource::Create(
   }
   SystemCalls& calls =
       options.system_calls != nullptr ? *options.system_calls : SystemCalls::Real();
-  const size_t size_max = options.reserve_bytes / chunk * chunk;
-  auto memory = SystemMemory::Reserve({.reserve_bytes = size_max,
-                                       .alignment = kMaxAlignment,
-                                       .system_calls = options.system_calls});
+  const size_t size = options.reserve_bytes / chunk * chunk;
+  auto memory = SystemMemory::Reserve(
+      {.reserve_bytes = size, .alignment = kMaxAlignment, .system_calls = options.system_calls});
   if (!memory) return tl::unexpected(std::move(memory.error()));
-  // Of its full size first, so that there is room for all the ranges that there can be.
-  auto region = RegionAllocator::Create(size_max, options.region, calls);
+  auto region = RegionAllocator::Create(size, options.region, calls);
   if (!region) return tl::unexpected(std::move(region.error()));
-  (void)region->Truncate(0);
   std::byte* const base = memory->data();
-  MarkFree(base, size_max);
-  return std::unique_ptr<RegionResource>(new RegionResource(
-      options, std::move(*memory), base, size_max, kMaxAlignment, std::move(*region)));
+  return std::unique_ptr<RegionResource>(
+      new RegionResource(options, std::move(*memory), base, size, kMaxAlignment,
+                         region::RegionHeap(std::move(*region), chunk)));
 }
 
 Expected<std::unique_ptr<RegionResource>> RegionResource::CreateOver(
     std::span<std::byte> memory, const RegionResourceOptions& options) {
   const uint64_t grain = options.region.grain;
-  if (auto valid = CheckGrain(grain); !valid) return tl::unexpected(std::move(valid.error()));
+  if (auto valid = region::RegionHeap::CheckGrain(grain); !valid) {
+    return tl::unexpected(std::move(valid.error()));
+  }
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
   if (memory.data() == nullptr || address % grain != 0 || memory.size() < grain) {
     return tl::unexpected(Invalid("the memory is not aligned to the grain, or less than one"));
@@ -86,15 +80,14 @@ Expected<std::unique_ptr<RegionResource>> RegionResource::CreateOver(
   const size_t alignment = std::min(kMaxAlignment, size_t{1} << std::countr_zero(address));
   RegionResourceOptions own = options;
   own.budget = nullptr;
-  MarkFree(memory.data(), size);
-  return std::unique_ptr<RegionResource>(
-      new RegionResource(own, SystemMemory(), memory.data(), size, alignment, std::move(*region)));
+  return std::unique_ptr<RegionResource>(new RegionResource(
+      own, SystemMemory(), memory.data(), size, alignment, region::RegionHeap(std::move(*region))));
 }
 
 RegionResource::~RegionResource() {
   // The caller's memory is the caller's again.
-  MarkAllocated(base_, size_max_);
-  if (budget_ != nullptr) budget_->Release(region_.size_bytes());
+  MarkAllocated(base_, size_);
+  if (budget_ != nullptr) budget_->Release(heap_.there_bytes());
 }
 
 Range RegionResource::RangeOf(const void* p, size_t bytes) const noexcept {
@@ -104,43 +97,41 @@ Range RegionResource::RangeOf(const void* p, size_t bytes) const noexcept {
 }
 
 size_t RegionResource::Asked(size_t bytes) const noexcept {
-  return region_.options().track_used ? AlignUp(bytes + (bytes == 0), region_.options().grain)
-                                      : bytes;
+  return region().options().track_used ? AlignUp(bytes + (bytes == 0), region().options().grain)
+                                       : bytes;
 }
 
 // --- Allocating ---------------------------------------------------------------------------------
 
 void* RegionResource::TryAllocate(size_t bytes, size_t alignment) noexcept {
-  if (!IsPowerOfTwo(alignment) || alignment > max_alignment() || bytes > size_max_) return nullptr;
-  const size_t wanted = bytes + (bytes == 0);
+  if (!IsPowerOfTwo(alignment) || alignment > max_alignment() || bytes > size_) return nullptr;
   if (budget_ != nullptr) budget_->ForgetRefusal();
-  if (!region_.CanAllocate(wanted, alignment) && !GrowBy(wanted + (alignment - 1))) {
-    // What is at the end may do, with less than that.
-    if (!region_.CanAllocate(wanted, alignment)) return nullptr;
+  const auto taken = heap_.Take(bytes + (bytes == 0), alignment);
+  if (taken.range.size == 0) return nullptr;
+  if (taken.missing_bytes != 0) {
+    if (budget_ != nullptr && !budget_->TryCharge(taken.missing_bytes)) {
+      heap_.Undo(taken);
+      return nullptr;
+    }
+    (void)heap_.NoteThere(taken.range);
   }
-  const auto range = region_.Allocate(wanted, alignment);
-  if (!range) return nullptr;
   asked_bytes_ += Asked(bytes);
-  MarkAllocated(base_ + range->offset, bytes);
-  return base_ + range->offset;
-}
-
-bool RegionResource::GrowBy(uint64_t bytes) noexcept {
-  const uint64_t size = region_.size_bytes();
-  const uint64_t chunks = (bytes + chunk_bytes_ - 1) / chunk_bytes_;
-  const uint64_t more = std::min<uint64_t>(chunks * chunk_bytes_, size_max_ - size);
-  if (more == 0) return false;
-  if (budget_ != nullptr && !budget_->TryCharge(more)) return false;
-  if (region_.Extend(size + more)) return more >= bytes;
-  if (budget_ != nullptr) budget_->Release(more);
-  return false;
+  MarkAllocated(base_ + taken.range.offset, bytes);
+  return base_ + taken.range.offset;
 }
 
 bool RegionResource::TryResize(void* p, size_t old_bytes, size_t new_bytes, size_t) noexcept {
-  if (new_bytes > size_max_) return false;
-  const auto resized = region_.Resize(RangeOf(p, old_bytes), new_bytes + (new_bytes == 0),
-                                      RegionAllocator::Grow::kForward);
-  if (!resized) return false;
+  if (new_bytes > size_) return false;
+  const Range range = RangeOf(p, old_bytes);
+  const auto resized = heap_.Resize(range, new_bytes + (new_bytes == 0));
+  if (resized.range.size == 0) return false;
+  if (resized.missing_bytes != 0) {
+    if (budget_ != nullptr && !budget_->TryCharge(resized.missing_bytes)) {
+      heap_.UndoResize(range, resized);
+      return false;
+    }
+    (void)heap_.NoteThere(resized.range);
+  }
   asked_bytes_ += Asked(new_bytes) - Asked(old_bytes);
   MarkFree(static_cast<std::byte*>(p) + new_bytes, std::max(old_bytes, new_bytes) - new_bytes);
   MarkAllocated(p, new_bytes);
@@ -151,10 +142,10 @@ bool RegionResource::TryResize(void* p, size_t old_bytes, size_t new_bytes, size
 
 FreeStatus RegionResource::Free(void* p, size_t bytes) noexcept {
   const Range range = RangeOf(p, bytes);
-  const FreeStatus status = region_.Free(range);
+  const FreeStatus status = heap_.Free(range);
   if (status != FreeStatus::kOk) return status;
   asked_bytes_ -= Asked(bytes);
-  MarkFree(p, AlignUp(range.size, region_.options().grain));
+  MarkFree(p, AlignUp(range.size, region().options().grain));
   return status;
 }
 
@@ -166,13 +157,11 @@ FreeStatus RegionResource::Free(void* p) noexcept {
 
 size_t RegionResource::UsableSize(const void* p) const noexcept {
   if (!Contains(p)) return 0;
-  const auto live = region_.LiveAt(RangeOf(p, 0).offset);
+  const auto live = region().LiveAt(RangeOf(p, 0).offset);
   return live ? live->size : 0;
 }
 
-bool RegionResource::Contains(const void* p) const noexcept {
-  return RangeOf(p, 0).offset < region_.size_bytes();
-}
+bool RegionResource::Contains(const void* p) const noexcept { return RangeOf(p, 0).offset < size_; }
 
 void RegionResource::do_deallocate(void* p, size_t bytes, size_t) {
   if (p == nullptr) return;
@@ -183,21 +172,16 @@ void RegionResource::do_deallocate(void* p, size_t bytes, size_t) {
 }
 
 size_t RegionResource::Trim() noexcept {
-  if (memory_.data() == nullptr) return 0;
-  const uint64_t size = region_.size_bytes();
-  const uint64_t used_end = size - region_.TrimTail();
-  const uint64_t kept = AlignUp(used_end, chunk_bytes_);
-  // What of the last chunk is free stays so.
-  (void)region_.Extend(kept);
-  (void)memory_.Decommit(kept, size - kept);
-  if (budget_ != nullptr) budget_->Release(size - kept);
-  return size - kept;
+  const size_t given = heap_.Trim(
+      SIZE_MAX, [this](uint64_t offset, size_t bytes) { (void)memory_.Decommit(offset, bytes); });
+  if (budget_ != nullptr) budget_->Release(given);
+  return given;
 }
 
 MemoryStats RegionResource::Stats() const noexcept {
-  const RegionStats stats = region_.Stats();
-  return {
-      .asked_bytes = asked_bytes_, .used_bytes = stats.used_bytes, .held_bytes = stats.size_bytes};
+  return {.asked_bytes = asked_bytes_,
+          .used_bytes = region().Stats().used_bytes,
+          .held_bytes = heap_.there_bytes()};
 }
 
 void RegionResource::ThrowRefusal(size_t bytes, size_t alignment) const {

@@ -11,7 +11,8 @@
 // (SharedRegionResource).
 //
 // Costs. RegionAllocator's, and nothing beside the blocks: they are adjacent, to the grain. Memory
-// comes from the system by the chunk, when it is first written, and goes back at Trim().
+// is charged by the chunk when a block first reaches into it, comes from the system when it is
+// written, and goes back at Trim(), from wherever a whole chunk is free.
 //
 // Threading. One thread at a time.
 //
@@ -28,6 +29,7 @@
 #include "memory/memory_budget.h"
 #include "memory/memory_resource.h"
 #include "memory/region/region_allocator.h"
+#include "memory/region/region_heap.h"
 #include "memory/system_memory.h"
 
 namespace granary {
@@ -37,9 +39,9 @@ struct RegionResourceOptions {
   const char* name = "region";
   // The most that it may ever have.
   size_t reserve_bytes = 0;
-  // By so much it grows, a multiple of the grain and of 4 KiB.
+  // What is charged and given back at once, a multiple of the grain and of 4 KiB.
   size_t chunk_bytes = size_t{1} << 20;
-  // Charged for the chunks that it has grown to; outlives it. nullptr for none.
+  // Charged for the chunks that are there; outlives it. nullptr for none.
   MemoryBudget* budget = nullptr;
   // The grain is a power of two, of 8 bytes at least. Tracked, a block may be freed by its address.
   RegionOptions region = {};
@@ -75,36 +77,33 @@ class RegionResource final : public MemoryResource {
   size_t UsableSize(const void* p) const noexcept;
   bool Contains(const void* p) const noexcept;
 
-  // Gives whole chunks at the end back that hold nothing; returns bytes.
+  // Gives back all chunks that have nothing used; returns bytes.
   size_t Trim() noexcept override;
 
   // asked_bytes: exactly what callers asked for, or, tracked, the grains of it, as a free need not
-  // say its size; used_bytes: the grains; held_bytes: what it has grown to.
+  // say its size; used_bytes: the grains; held_bytes: the chunks that are there.
   MemoryStats Stats() const noexcept override;
   [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override;
 
   const char* name() const noexcept { return name_; }
   // For its statistics, its validation, and what is free and used.
-  const RegionAllocator& region() const noexcept { return region_; }
+  const RegionAllocator& region() const noexcept { return heap_.region(); }
 
  private:
   RegionResource(const RegionResourceOptions& options, SystemMemory memory, std::byte* base,
-                 size_t size_max, size_t max_alignment, RegionAllocator region) noexcept;
+                 size_t size, size_t max_alignment, region::RegionHeap heap) noexcept;
 
   Range RangeOf(const void* p, size_t bytes) const noexcept;
   // As Stats() counts it.
   size_t Asked(size_t bytes) const noexcept;
-  // Grows by chunks until `bytes` more fit at the end, or as far as it may.
-  bool GrowBy(uint64_t bytes) noexcept;
   void do_deallocate(void* p, size_t bytes, size_t alignment) override;
 
   const char* const name_;
-  const size_t chunk_bytes_;
   MemoryBudget* const budget_;
   SystemMemory memory_;
   std::byte* const base_;
-  const size_t size_max_;
-  RegionAllocator region_;
+  const size_t size_;
+  region::RegionHeap heap_;
   size_t asked_bytes_ = 0;
 };
 

@@ -77,6 +77,38 @@ TEST(RegionResourceTest, GrowsByChunksAndGivesThemBack) {
   EXPECT_NE(memory->TryAllocate(1000, 16), nullptr);
 }
 
+TEST(RegionResourceTest, ChunksGoBackFromWhereverTheyAreFree) {
+  MemoryBudget budget({.name = "large", .hard_limit_bytes = 64 * kMiB});
+  const auto memory = Make({.reserve_bytes = 64 * kMiB, .budget = &budget});
+  std::vector<void*> blocks;
+  for (int i = 0; i < 8; ++i) blocks.push_back(memory->TryAllocate(2 * kMiB + 64, 16));
+  EXPECT_EQ(budget.Stats().taken_bytes, 17 * kMiB);
+  // From 2 MiB + 64 to 6 MiB + 192: the chunks from 3 to 6 MiB are all free.
+  memory->deallocate(blocks[1], 2 * kMiB + 64, 16);
+  memory->deallocate(blocks[2], 2 * kMiB + 64, 16);
+  EXPECT_EQ(memory->Trim(), 3 * kMiB);
+  EXPECT_EQ(budget.Stats().taken_bytes, 14 * kMiB);
+  EXPECT_EQ(memory->Stats().held_bytes, 14 * kMiB);
+  // They come again, as zeros, with who takes the hole.
+  auto* const again = static_cast<std::byte*>(memory->TryAllocate(4 * kMiB, 16));
+  EXPECT_EQ(again, static_cast<std::byte*>(blocks[1]));
+  EXPECT_EQ(again[3 * kMiB], std::byte{0});
+  EXPECT_EQ(budget.Stats().taken_bytes, 17 * kMiB);
+}
+
+TEST(RegionResourceTest, ARefusedChunkLeavesEverythingAsItWas) {
+  MemoryBudget budget({.name = "large", .hard_limit_bytes = 3 * kMiB});
+  const auto memory = Make({.reserve_bytes = 64 * kMiB, .budget = &budget});
+  auto* const p = static_cast<std::byte*>(memory->TryAllocate(2 * kMiB, 16));
+  const RegionStats before = memory->region().Stats();
+  EXPECT_EQ(memory->TryAllocate(5 * kMiB, 16), nullptr);
+  EXPECT_FALSE(memory->TryResize(p, 2 * kMiB, 5 * kMiB, 16));
+  EXPECT_EQ(memory->region().Stats(), before);
+  EXPECT_EQ(memory->Stats().held_bytes, 2 * kMiB);
+  EXPECT_TRUE(memory->TryResize(p, 2 * kMiB, 3 * kMiB, 16));
+  EXPECT_EQ(memory->Stats().held_bytes, 3 * kMiB);
+}
+
 TEST(RegionResourceTest, HoldsAllThatItReservedAndNoMore) {
   const auto memory = Make({.reserve_bytes = 4 * kMiB});
   EXPECT_EQ(memory->TryAllocate(4 * kMiB + 1, 16), nullptr);

@@ -133,7 +133,7 @@ class RegionExercise {
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return sizes[a] > sizes[b]; });
-    // Those before the one that was refused were there for a while.
+    const auto before = oracle_.marks();
     std::vector<Range> taken;
     for (const size_t i : order) {
       const bool got = out[i].size != 0;
@@ -144,6 +144,7 @@ class RegionExercise {
     if (done != (taken.size() == sizes.size())) Fail(done ? "done" : "not done");
     if (done) return;
     for (const Range& range : taken) oracle_.Free(range);
+    oracle_.RestoreMarks(before);
   }
 
   void CanAllocate() {

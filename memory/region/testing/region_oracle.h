@@ -12,6 +12,8 @@
 #include <deque>
 #include <numeric>
 #include <optional>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "memory/region/region_types.h"
@@ -161,6 +163,11 @@ class RegionOracle {
     }
   }
   void SetSize(uint64_t new_size) { map_.Resize(new_size / options_.grain); }
+  // As RegionAllocator's.
+  std::pair<uint64_t, uint64_t> marks() const { return {peak_bytes_, high_water_bytes_}; }
+  void RestoreMarks(std::pair<uint64_t, uint64_t> marks) {
+    std::tie(peak_bytes_, high_water_bytes_) = marks;
+  }
   void NoteFailure(uint64_t bytes) {
     ++failures_;
     failed_bytes_ += bytes;
