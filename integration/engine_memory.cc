@@ -15,9 +15,10 @@ namespace {
 // The least that leaves room for a few arenas.
 constexpr size_t kPagesMin = 64;
 
-std::unique_ptr<PagePool> OrThrow(Expected<std::unique_ptr<PagePool>> pool) {
-  if (!pool) throw std::runtime_error(pool.error().message);
-  return std::move(*pool);
+template <class T>
+std::unique_ptr<T> OrThrow(Expected<std::unique_ptr<T>> made) {
+  if (!made) throw std::runtime_error(made.error().message);
+  return std::move(*made);
 }
 
 const EngineMemoryOptions& OrThrow(const EngineMemoryOptions& options) {
@@ -57,6 +58,7 @@ EngineMemory::EngineMemory(const EngineMemoryOptions& options)
                .hard_limit_bytes = options.limit_bytes,
                .soft_limit_bytes = options.soft_limit_bytes}),
       pages_budget_(budget_, {.name = "pages"}),
+      region_budget_(budget_, {.name = "region"}),
       large_budget_(budget_, {.name = "large"}),
       general_budget_(budget_, {.name = "general"}),
       queries_budget_(budget_,
@@ -64,14 +66,16 @@ EngineMemory::EngineMemory(const EngineMemoryOptions& options)
       results_budget_(budget_, {.name = "results"}),
       pool_(OrThrow(PagePool::Create(PoolOptions(options)))),
       pages_(*pool_),
-      large_(large_budget_),
+      large_(OrThrow(LargeResource::Create(region_budget_, large_budget_, options.limit_bytes))),
       page_trimmer_(*pool_),
-      large_trimmer_(large_),
-      general_(general_budget_, budget_, pages_, large_, SharedRoutedResource::Blocks::kAnySize) {
+      region_trimmer_(large_->region()),
+      mapping_trimmer_(large_->mappings()),
+      general_(general_budget_, budget_, pages_, *large_, SharedRoutedResource::Blocks::kAnySize) {
   // First of all: they cost nobody anything but the system's time. Not for the pool itself, which
   // hands its free pages out as they are, nor one of them for what is its own.
   pages_budget_.AddReclaimer(page_trimmer_, INT32_MIN);
-  large_budget_.AddReclaimer(large_trimmer_, INT32_MIN);
+  region_budget_.AddReclaimer(region_trimmer_, INT32_MIN);
+  large_budget_.AddReclaimer(mapping_trimmer_, INT32_MIN);
 }
 
 Expected<std::unique_ptr<EngineMemory>> EngineMemory::Create(const EngineMemoryOptions& options) {
@@ -87,7 +91,8 @@ Expected<std::unique_ptr<EngineMemory>> EngineMemory::Create(const EngineMemoryO
 
 EngineMemory::~EngineMemory() {
   pages_budget_.RemoveReclaimer(page_trimmer_);
-  large_budget_.RemoveReclaimer(large_trimmer_);
+  region_budget_.RemoveReclaimer(region_trimmer_);
+  large_budget_.RemoveReclaimer(mapping_trimmer_);
 }
 
 size_t EngineMemory::PageTrimmer::Reclaim(size_t bytes, Clock::time_point) noexcept {

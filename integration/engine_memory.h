@@ -5,17 +5,18 @@
 //   granary::QueryScope query(memory, {.id = 17, .limit_bytes = size_t{1} << 30});
 //   std::pmr::vector<Row> rows(&query.arena());
 //
-// One page pool, mappings for larger blocks, malloc for small ones, and one budget over all. The
-// pool's range is as large as the limit,
-// its memory as large as what is used; free pages are given back to the system when anybody needs
-// memory and there is none left.
+// One page pool, a region and mappings for other blocks of 16 KiB and more, malloc for small ones,
+// and one budget over all. The ranges of addresses are as large as the limit, their memory as large
+// as what is used; what is free is given back to the system when anybody needs memory and there is
+// none left.
 //
 // The budget's tree:
 //   engine          the limit
 //     pages         the pool's pages that have memory, whoever has them
-//     large         mappings, the same
+//     region        other blocks of 16 KiB and more, up to 1 MiB, the same
+//     large         larger ones, the same
 //     general       resource()
-//     queries       every query, with what it has of all of these; pages and mappings are not
+//     queries       every query, with what it has of all of these; pages and large blocks are not
 //       query 17    counted twice, but end here
 //         sort      operators
 //     results       what outlives its query
@@ -29,9 +30,9 @@
 #include <cstdint>
 #include <memory>
 
+#include "integration/large_resource.h"
 #include "integration/routed_resource.h"
 #include "memory/error.h"
-#include "memory/mapped_resource.h"
 #include "memory/memory_budget.h"
 #include "pool/page_pool.h"
 #include "pool/page_pool_resource.h"
@@ -70,8 +71,8 @@ class EngineMemory {
 
   PagePool& pool() noexcept { return *pool_; }
   PagePoolResource& pages() noexcept { return pages_; }
-  // Blocks that are larger than a page.
-  MappedResource& large() noexcept { return large_; }
+  // Other blocks of 16 KiB and more.
+  LargeResource& large() noexcept { return *large_; }
 
   MemoryBudget& budget() noexcept { return budget_; }
   MemoryBudget& queries_budget() noexcept { return queries_budget_; }
@@ -93,14 +94,26 @@ class EngineMemory {
    private:
     PagePool& pool_;
   };
-  // And free mappings.
-  class LargeTrimmer final : public Reclaimer {
+  // And the region's free chunks, and free mappings.
+  class RegionTrimmer final : public Reclaimer {
    public:
-    explicit LargeTrimmer(MappedResource& large) noexcept : large_(large) {}
-    size_t Reclaim(size_t bytes, Clock::time_point) noexcept override { return large_.Trim(bytes); }
+    explicit RegionTrimmer(SharedRegionResource& region) noexcept : region_(region) {}
+    size_t Reclaim(size_t bytes, Clock::time_point) noexcept override {
+      return region_.Trim(bytes);
+    }
 
    private:
-    MappedResource& large_;
+    SharedRegionResource& region_;
+  };
+  class MappingTrimmer final : public Reclaimer {
+   public:
+    explicit MappingTrimmer(MappedResource& mappings) noexcept : mappings_(mappings) {}
+    size_t Reclaim(size_t bytes, Clock::time_point) noexcept override {
+      return mappings_.Trim(bytes);
+    }
+
+   private:
+    MappedResource& mappings_;
   };
 
   PagePoolOptions PoolOptions(const EngineMemoryOptions& options) noexcept;
@@ -108,15 +121,17 @@ class EngineMemory {
 
   MemoryBudget budget_;
   MemoryBudget pages_budget_;
+  MemoryBudget region_budget_;
   MemoryBudget large_budget_;
   MemoryBudget general_budget_;
   MemoryBudget queries_budget_;
   MemoryBudget results_budget_;
   std::unique_ptr<PagePool> pool_;
   PagePoolResource pages_;
-  MappedResource large_;
+  std::unique_ptr<LargeResource> large_;
   PageTrimmer page_trimmer_;
-  LargeTrimmer large_trimmer_;
+  RegionTrimmer region_trimmer_;
+  MappingTrimmer mapping_trimmer_;
   SharedRoutedResource general_;
   std::atomic<uint64_t> escapes_ = 0;
   std::atomic<uint64_t> escaped_bytes_ = 0;

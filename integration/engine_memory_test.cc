@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "memory/sanitizer.h"
 #include "memory/testing/resource_conformance_test_suite.h"
 
 namespace granary {
@@ -52,6 +53,36 @@ TEST(EngineMemoryTest, OneLimitHoldsForPagesAndForMalloc) {
   for (void* const page : pages) memory.deallocate(page, 64 * kKiB, 64);
   void* const all = memory.TryAllocate(60 * kMiB, 64);
   EXPECT_NE(all, nullptr) << "and all of them for one";
+  memory.deallocate(all, 60 * kMiB, 64);
+}
+
+TEST(EngineMemoryTest, OddSizesComeFromTheRegion) {
+  if (kAddressSanitizer) GTEST_SKIP() << "there they are malloc's, whose blocks it watches";
+  EngineMemory engine({.limit_bytes = 64 * kMiB});
+  MemoryResource& memory = engine.resource();
+  const SharedRegionResource& region = engine.large().region();
+  const size_t odd[] = {16 * kKiB, 20'000, 64 * kKiB + 1, 300'000, kMiB};
+  for (const size_t bytes : odd) {
+    void* const p = memory.TryAllocate(bytes, 64);
+    ASSERT_NE(p, nullptr);
+    EXPECT_TRUE(region.Contains(p)) << bytes;
+    memory.deallocate(p, bytes, 64);
+  }
+  const size_t others[] = {100, 16 * kKiB - 1, 40'000, 64 * kKiB, kMiB + 1};
+  for (const size_t bytes : others) {
+    void* const p = memory.TryAllocate(bytes, 64);
+    ASSERT_NE(p, nullptr);
+    EXPECT_FALSE(region.Contains(p)) << bytes;
+    memory.deallocate(p, bytes, 64);
+  }
+  // What is free is somebody else's as soon as they need it.
+  std::vector<void*> blocks;
+  while (void* const p = memory.TryAllocate(300'000, 64)) blocks.push_back(p);
+  EXPECT_GE(blocks.size() * 300'000, 62 * kMiB);
+  EXPECT_LE(engine.budget().Stats().taken_bytes, 64 * kMiB);
+  for (void* const p : blocks) memory.deallocate(p, 300'000, 64);
+  void* const all = memory.TryAllocate(60 * kMiB, 64);
+  EXPECT_NE(all, nullptr);
   memory.deallocate(all, 60 * kMiB, 64);
 }
 

@@ -102,7 +102,7 @@ size_t MemoryScope::EndShared() noexcept {
 // Pages and large blocks are refused by nodes of their own.
 Error MemoryScope::Refusal(size_t bytes) const {
   const MemoryBudget* refused = engine_.pages().pool().budget();
-  if (!refused->has_refused()) refused = &engine_.large().budget();
+  if (!refused->has_refused()) refused = &engine_.large().refused_budget();
   if (budget_.is_aborted() || !refused->has_refused()) return budget_.Refusal(bytes);
   Error error = refused->Refusal(std::min(bytes, engine_.pages().block_bytes()));
   error.message = budget_.Path() + " asked for " + std::to_string(bytes) + " bytes; " +

@@ -1,9 +1,9 @@
-// RoutedResource: pages for what fills most of one, mappings for larger blocks, malloc
-// for smaller ones; every byte charged.
+// RoutedResource: pages for what fills most of one, LargeResource for other blocks of 16 KiB and
+// more, malloc for smaller ones; every byte charged.
 //
 // What a scope's arena stands on, and what an engine's general allocations come from. A page or a
-// mapping is charged to the scope and what is above it up to `physical`, where the pool and
-// MappedResource have charged their memory already; what malloc gives is charged all the way up.
+// large block is charged to the scope and what is above it up to `physical`, where the pool and
+// LargeResource have charged their memory already; what malloc gives is charged all the way up.
 // Large blocks are not malloc's because what it keeps of them when they are freed nobody could
 // charge.
 #ifndef GRANARY_INTEGRATION_ROUTED_RESOURCE_H_
@@ -13,9 +13,9 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "integration/large_resource.h"
 #include "memory/charged_resource.h"
 #include "memory/malloc_resource.h"
-#include "memory/mapped_resource.h"
 #include "memory/memory_budget.h"
 #include "memory/memory_resource.h"
 #include "memory/sanitizer.h"
@@ -30,13 +30,13 @@ class BasicRoutedResource final : public MemoryResource {
   // Where blocks are asked for: an arena makes its own of that size, containers do not care.
   enum class Blocks { kPages, kAnySize };
 
-  // All of these outlive it; `physical`, which pages and mappings are charged to by themselves, is
-  // `budget` or above it.
+  // All of these outlive it; `physical`, which pages and large blocks are charged to by themselves,
+  // is `budget` or above it.
   BasicRoutedResource(MemoryBudget& budget, const MemoryBudget& physical, PagePoolResource& pages,
-                      MappedResource& mappings, Blocks blocks) noexcept
+                      LargeResource& large, Blocks blocks) noexcept
       : MemoryResource(Deallocation::kFrees, MallocResource::kMaxAlignment),
         pages_(pages),
-        mappings_(mappings),
+        large_(large),
         blocks_(blocks),
         own_calls_(budget, &physical),
         heap_calls_(budget) {}
@@ -45,8 +45,8 @@ class BasicRoutedResource final : public MemoryResource {
     switch (RouteOf(bytes, alignment)) {
       case Route::kPage:
         return own_calls_.TryAllocate(pages_, bytes, alignment);
-      case Route::kMapping:
-        return own_calls_.TryAllocate(mappings_, bytes, alignment, HeldBytes(bytes));
+      case Route::kLarge:
+        return own_calls_.TryAllocate(large_, bytes, alignment, HeldBytes(bytes));
       case Route::kHeap:
         break;
     }
@@ -60,8 +60,8 @@ class BasicRoutedResource final : public MemoryResource {
     switch (route) {
       case Route::kPage:
         return own_calls_.TryResize(pages_, p, old_bytes, new_bytes, alignment);
-      case Route::kMapping:
-        return own_calls_.TryResize(mappings_, p, old_bytes, new_bytes, alignment,
+      case Route::kLarge:
+        return own_calls_.TryResize(large_, p, old_bytes, new_bytes, alignment,
                                     HeldBytes(old_bytes), HeldBytes(new_bytes));
       case Route::kHeap:
         break;
@@ -94,7 +94,7 @@ class BasicRoutedResource final : public MemoryResource {
   [[noreturn]] void ThrowRefusal(size_t bytes, size_t alignment) const override {
     // Whatever the size: an arena was refused a block of another one than its caller asked for.
     if (budget().has_refused()) budget().ThrowRefusal(bytes);
-    if (mappings_.budget().has_refused()) mappings_.ThrowRefusal(bytes, alignment);
+    if (large_.refused_budget().has_refused()) large_.ThrowRefusal(bytes, alignment);
     pages_.ThrowRefusal(std::min(bytes, pages_.block_bytes()), alignment);
     __builtin_unreachable();
   }
@@ -128,27 +128,28 @@ class BasicRoutedResource final : public MemoryResource {
   // Accounts of threads end when those do.
   static constexpr bool kEndsWithItsBudget = std::is_same_v<Account, CountingBudgetAccount>;
 
-  enum class Route { kPage, kMapping, kHeap };
+  enum class Route { kPage, kLarge, kHeap };
 
-  // Below it whole system pages would be too many.
-  static constexpr size_t kMappingMin = 4 * MappedResource::kPageBytes;
+  // Below it malloc's caches for each thread are faster than anything that is shared.
+  static constexpr size_t kLargeMin = size_t{16} << 10;
 
   Route RouteOf(size_t bytes, size_t alignment) const noexcept {
     const size_t page_bytes = pages_.block_bytes();
-    if (bytes <= page_bytes / 2) return Route::kHeap;
-    if (bytes <= page_bytes && alignment <= page_bytes) return Route::kPage;
+    if (bytes > page_bytes / 2 && bytes <= page_bytes && alignment <= page_bytes) {
+      return Route::kPage;
+    }
     // A sanitizer sees what is wrong with a block of malloc's.
-    return bytes < kMappingMin || alignment > MappedResource::kPageBytes || kAddressSanitizer
+    return bytes < kLargeMin || alignment > LargeResource::kMaxAlignment || kAddressSanitizer
                ? Route::kHeap
-               : Route::kMapping;
+               : Route::kLarge;
   }
-  static size_t HeldBytes(size_t bytes) noexcept { return MappedResource::BlockBytes(bytes); }
+  static size_t HeldBytes(size_t bytes) noexcept { return LargeResource::BlockBytes(bytes); }
 
   // What malloc refuses is not to be taken for an earlier refusal of the pool's.
   void* Remembered(void* p) const noexcept {
     if (p == nullptr && !budget().has_refused()) [[unlikely]] {
       pages_.ForgetRefusal();
-      mappings_.budget().ForgetRefusal();
+      large_.ForgetRefusal();
     }
     return p;
   }
@@ -157,8 +158,8 @@ class BasicRoutedResource final : public MemoryResource {
     switch (RouteOf(bytes, alignment)) {
       case Route::kPage:
         return own_calls_.Deallocate(pages_, p, bytes, alignment);
-      case Route::kMapping:
-        return own_calls_.Deallocate(mappings_, p, bytes, alignment, HeldBytes(bytes));
+      case Route::kLarge:
+        return own_calls_.Deallocate(large_, p, bytes, alignment, HeldBytes(bytes));
       case Route::kHeap:
         return heap_calls_.Deallocate(heap(), p, bytes, alignment);
     }
@@ -170,9 +171,9 @@ class BasicRoutedResource final : public MemoryResource {
   static MallocResource& heap() noexcept { return MallocResource::Default(); }
 
   PagePoolResource& pages_;
-  MappedResource& mappings_;
+  LargeResource& large_;
   const Blocks blocks_;
-  // Of pages and mappings; and of malloc.
+  // Of pages and large blocks; and of malloc.
   ChargedCalls<Account> own_calls_;
   ChargedCalls<Account> heap_calls_;
   const std::pmr::memory_resource* adopted_ = nullptr;

@@ -8,10 +8,10 @@ namespace granary::region {
 
 Expected<void> RegionHeap::CheckGrain(uint64_t grain) {
   if (grain >= 8 && std::has_single_bit(grain)) return {};
-  return tl::unexpected(Error{.code = ErrorCode::kInvalidArgument,
-                              .message = "the grain, " + std::to_string(grain) +
-                                         ", is no power of two of at least 8",
-                              .where = "RegionHeap::CheckGrain"});
+  return tl::unexpected(
+      Error{.code = ErrorCode::kInvalidArgument,
+            .message = "the grain, " + std::to_string(grain) + ", is no power of two of at least 8",
+            .where = "RegionHeap::CheckGrain"});
 }
 
 RegionHeap::RegionHeap(RegionAllocator region, size_t chunk_bytes)

@@ -62,7 +62,9 @@ class RegionHeap {
   size_t there_bytes() const noexcept { return there_bytes_; }
 
  private:
-  bool IsThere(size_t chunk) const noexcept { return (there_[chunk / 64] >> (chunk % 64) & 1) != 0; }
+  bool IsThere(size_t chunk) const noexcept {
+    return (there_[chunk / 64] >> (chunk % 64) & 1) != 0;
+  }
   size_t MissingBytes(Range range) const noexcept;
 
   RegionAllocator region_;

@@ -71,7 +71,8 @@ Expected<std::unique_ptr<SharedRegionResource>> SharedRegionResource::Create(
                                   ", is no multiple of chunk_bytes, " + std::to_string(chunk)));
   }
   const size_t processors = std::max(std::thread::hardware_concurrency(), 1U);
-  const size_t shards = options.shards != 0 ? options.shards : std::min(processors, kDefaultShardsMax);
+  const size_t shards =
+      options.shards != 0 ? options.shards : std::min(processors, kDefaultShardsMax);
   if (options.shard_bytes > SIZE_MAX / shards) {
     return tl::unexpected(Invalid(std::to_string(shards) + " shards of " +
                                   std::to_string(options.shard_bytes) +

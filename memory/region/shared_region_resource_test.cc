@@ -37,20 +37,20 @@ class SharedUnderTest final : public ResourceUnderTest {
 
 INSTANTIATE_TEST_SUITE_P(
     SharedRegion, ResourceConformanceTest,
-    testing::Values(
-        ConformanceTraits{
-            .name = "OneShard",
-            .make =
-                [](MemoryResource*) {
-                  return std::make_unique<SharedUnderTest>(
-                      SharedRegionOptions{.shard_bytes = 1024 * kMiB, .shards = 1});
-                }},
-        ConformanceTraits{.name = "FourShards",
-                          .make =
-                              [](MemoryResource*) {
-                                return std::make_unique<SharedUnderTest>(
-                                    SharedRegionOptions{.shard_bytes = 1024 * kMiB, .shards = 4});
-                              }}),
+    testing::Values(ConformanceTraits{.name = "OneShard",
+                                      .make =
+                                          [](MemoryResource*) {
+                                            return std::make_unique<SharedUnderTest>(
+                                                SharedRegionOptions{.shard_bytes = 1024 * kMiB,
+                                                                    .shards = 1});
+                                          }},
+                    ConformanceTraits{.name = "FourShards",
+                                      .make =
+                                          [](MemoryResource*) {
+                                            return std::make_unique<SharedUnderTest>(
+                                                SharedRegionOptions{.shard_bytes = 1024 * kMiB,
+                                                                    .shards = 4});
+                                          }}),
     ConformanceName);
 
 TEST(SharedRegionTest, ShardsServeWhatTheThreadsOwnCannot) {
@@ -121,10 +121,8 @@ TEST(SharedRegionTest, ManyThreadsUnderALimit) {
   const uint64_t seed = RandomTestSeed();
   SCOPED_TRACE(HowToReplay(seed));
   MemoryBudget budget({.name = "large", .hard_limit_bytes = kLimit});
-  const auto memory = Make({.shard_bytes = 64 * kMiB,
-                            .shards = 3,
-                            .chunk_bytes = 64 << 10,
-                            .budget = &budget});
+  const auto memory =
+      Make({.shard_bytes = 64 * kMiB, .shards = 3, .chunk_bytes = 64 << 10, .budget = &budget});
   struct Block {
     std::byte* p;
     size_t bytes;

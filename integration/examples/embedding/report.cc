@@ -26,7 +26,7 @@ int main() {
   if (sort.arena().TryAllocate(1000, 8) == nullptr) return 1;
   Print(memory);
   const auto nodes = memory.budget().Snapshot();
-  // The engine, its pages, large blocks and queries, the query and the sort.
-  if (nodes.size() != 6) return 2;
+  // The engine, its pages, region, large blocks and queries, the query and the sort.
+  if (nodes.size() != 7) return 2;
   return nodes[0].taken_bytes <= nodes[0].hard_limit_bytes ? 0 : 3;
 }
