@@ -40,15 +40,13 @@ class RegionOnPoolUnderTest final : public ResourceUnderTest {
   OnPool on_{1024};
 };
 
-INSTANTIATE_TEST_SUITE_P(RegionOnPages, ResourceConformanceTest,
-                         testing::Values(ConformanceTraits{
-                             .name = "OnPool",
-                             .make =
-                                 [](MemoryResource*) {
-                                   return std::make_unique<RegionOnPoolUnderTest>();
-                                 },
-                             .largest_request_bytes = kPage}),
-                         ConformanceName);
+INSTANTIATE_TEST_SUITE_P(
+    RegionOnPages, ResourceConformanceTest,
+    testing::Values(ConformanceTraits{
+        .name = "OnPool",
+        .make = [](MemoryResource*) { return std::make_unique<RegionOnPoolUnderTest>(); },
+        .largest_request_bytes = kPage}),
+    ConformanceName);
 
 TEST(PagedRegionTest, TakesPagesWhenItNeedsThemAndGivesThemBack) {
   OnPool on(8);

@@ -11,8 +11,8 @@
 // When not: for blocks of more than a page (RegionResource); for what dies together (Arena).
 //
 // How it works. A RegionAllocator over all addresses there are, of which those of the pages that it
-// has are free or live, and all others live by the page, which no block is: requests of a whole page
-// go to the pool as they are.
+// has are free or live, and all others live by the page, which no block is: requests of a whole
+// page go to the pool as they are.
 //
 // Costs. RegionAllocator's in tracked mode: 40 bytes a live block and a free range.
 //
