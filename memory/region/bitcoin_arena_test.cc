@@ -1,6 +1,6 @@
-// What bitcoin-arena offers, and Bitcoin's own Arena with it, on a RegionResource: blocks by pointer
-// in memory that the caller brings, placed at its end; statistics, a dump, and frees that are
-// refused. The numbers are Bitcoin's: 1 MiB, aligned to 16.
+// What bitcoin-arena offers, and Bitcoin's own Arena with it, on a RegionResource: blocks by
+// pointer in memory that the caller brings, placed at its end; statistics, a dump, and frees that
+// are refused. The numbers are Bitcoin's: 1 MiB, aligned to 16.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -41,9 +41,8 @@ class BitcoinArenaTest : public testing::Test {
 
   std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
   std::unique_ptr<RegionResource> arena_ =
-      RegionResource::CreateOver(memory_->bytes,
-                                 {.name = "arena",
-                                  .region = {.fit = Fit::kHighest, .track_used = true}})
+      RegionResource::CreateOver(
+          memory_->bytes, {.name = "arena", .region = {.fit = Fit::kHighest, .track_used = true}})
           .value();
 };
 

@@ -6,12 +6,30 @@
 
 namespace granary::region {
 
+namespace {
+
+constexpr size_t kSystemPageBytes = 4096;
+
+tl::unexpected<Error> Invalid(std::string message) {
+  return tl::unexpected(Error{.code = ErrorCode::kInvalidArgument,
+                              .message = std::move(message),
+                              .where = "RegionHeap::Check"});
+}
+
+}  // namespace
+
 Expected<void> RegionHeap::CheckGrain(uint64_t grain) {
   if (grain >= 8 && std::has_single_bit(grain)) return {};
-  return tl::unexpected(
-      Error{.code = ErrorCode::kInvalidArgument,
-            .message = "the grain, " + std::to_string(grain) + ", is no power of two of at least 8",
-            .where = "RegionHeap::CheckGrain"});
+  return Invalid("the grain, " + std::to_string(grain) + ", is no power of two of at least 8");
+}
+
+Expected<void> RegionHeap::CheckChunk(size_t chunk_bytes, uint64_t grain) {
+  if (auto valid = CheckGrain(grain); !valid) return valid;
+  if (chunk_bytes != 0 && chunk_bytes % grain == 0 && chunk_bytes % kSystemPageBytes == 0) {
+    return {};
+  }
+  return Invalid("chunk_bytes, " + std::to_string(chunk_bytes) +
+                 ", is no multiple of the grain and of 4096");
 }
 
 RegionHeap::RegionHeap(RegionAllocator region, size_t chunk_bytes)

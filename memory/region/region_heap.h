@@ -35,6 +35,8 @@ class RegionHeap {
 
   // kInvalidArgument for a grain that no memory can have.
   static Expected<void> CheckGrain(uint64_t grain);
+  // And for chunks that are no whole grains and system pages.
+  static Expected<void> CheckChunk(size_t chunk_bytes, uint64_t grain);
 
   // Over all of `region`, whose size is a multiple of `chunk_bytes`.
   RegionHeap(RegionAllocator region, size_t chunk_bytes);

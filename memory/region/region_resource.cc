@@ -13,8 +13,6 @@ namespace granary {
 
 namespace {
 
-constexpr size_t kSystemPageBytes = 4096;
-
 Error Invalid(std::string message) {
   return {.code = ErrorCode::kInvalidArgument,
           .message = std::move(message),
@@ -38,13 +36,9 @@ RegionResource::RegionResource(const RegionResourceOptions& options, SystemMemor
 
 Expected<std::unique_ptr<RegionResource>> RegionResource::Create(
     const RegionResourceOptions& options) {
-  if (auto valid = region::RegionHeap::CheckGrain(options.region.grain); !valid) {
-    return tl::unexpected(std::move(valid.error()));
-  }
   const size_t chunk = options.chunk_bytes;
-  if (chunk == 0 || chunk % options.region.grain != 0 || chunk % kSystemPageBytes != 0) {
-    return tl::unexpected(Invalid("chunk_bytes, " + std::to_string(chunk) +
-                                  ", is no multiple of the grain and of 4096"));
+  if (auto valid = region::RegionHeap::CheckChunk(chunk, options.region.grain); !valid) {
+    return tl::unexpected(std::move(valid.error()));
   }
   if (options.reserve_bytes < chunk) {
     return tl::unexpected(Invalid("reserve_bytes, " + std::to_string(options.reserve_bytes) +

@@ -16,7 +16,6 @@ namespace granary {
 
 namespace {
 
-constexpr size_t kSystemPageBytes = 4096;
 constexpr size_t kDefaultShardsMax = 8;
 
 Error Invalid(std::string message) {
@@ -58,13 +57,9 @@ SharedRegionResource::SharedRegionResource(const SharedRegionOptions& options, S
 
 Expected<std::unique_ptr<SharedRegionResource>> SharedRegionResource::Create(
     const SharedRegionOptions& options) {
-  if (auto valid = region::RegionHeap::CheckGrain(options.region.grain); !valid) {
-    return tl::unexpected(std::move(valid.error()));
-  }
   const size_t chunk = options.chunk_bytes;
-  if (chunk == 0 || chunk % options.region.grain != 0 || chunk % kSystemPageBytes != 0) {
-    return tl::unexpected(Invalid("chunk_bytes, " + std::to_string(chunk) +
-                                  ", is no multiple of the grain and of 4096"));
+  if (auto valid = region::RegionHeap::CheckChunk(chunk, options.region.grain); !valid) {
+    return tl::unexpected(std::move(valid.error()));
   }
   if (options.shard_bytes == 0 || options.shard_bytes % chunk != 0) {
     return tl::unexpected(Invalid("shard_bytes, " + std::to_string(options.shard_bytes) +
