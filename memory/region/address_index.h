@@ -68,6 +68,10 @@ class AddressIndex {
     summary_ = other.summary_;
   }
 
+  // Of `count` records from `first` on, which are in order of their offsets: into an index that has
+  // none. Linear. In index_build.h.
+  void Build(Record* first, uint32_t count) noexcept;
+
   uint64_t count() const noexcept { return count_; }
 
   [[gnu::always_inline]] Place Find(Units offset) const noexcept {
@@ -206,16 +210,20 @@ class AddressIndex {
 
   // The only one of its segment.
   [[gnu::always_inline]] void LinkAlone(Record& record, uint32_t segment) noexcept {
-    Record* const header = &headers_[segment];
+    Record* const header = MakeSegment(segment);
     Traits::set_parent(header, &record);
     Traits::set_left(header, &record);
     Traits::set_right(header, &record);
-    // As Boost's init_header has it: by its colour a header is told from a root.
-    Traits::set_color(header, Traits::red());
     const auto to_header = static_cast<int32_t>(header - &record);
     record.by_address = {to_header * 2, TreeHook::kNone, TreeHook::kNone};
+  }
+  // Its header, whose links the caller makes.
+  Record* MakeSegment(uint32_t segment) noexcept {
     words_[segment / 64] |= uint64_t{1} << (segment % 64);
     summary_ |= uint64_t{1} << (segment / 64);
+    // As Boost's init_header has it: by its colour a header is told from a root.
+    Traits::set_color(&headers_[segment], Traits::red());
+    return &headers_[segment];
   }
   [[gnu::always_inline]] void Link(Record& record, const Place& place) noexcept {
     const uint32_t segment = SegmentOf(record.offset);

@@ -22,6 +22,7 @@
 #include <boost/intrusive/rbtree_algorithms.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "memory/region/address_index.h"
 #include "memory/region/range_record.h"
@@ -64,6 +65,11 @@ class FreeIndex {
     std::copy(other.classes_.begin(), other.classes_.end(), classes_.begin());
     words_ = other.words_;
   }
+
+  // Of the ranges of `count` records from number `first` on, which are in order of their offsets:
+  // into an index that has none. Linear; `bin_order` are those that belong in bins, counted from
+  // `first`, by length and then as they are to be taken. In index_build.h.
+  void Build(uint32_t first, uint32_t count, std::span<const uint32_t> bin_order);
 
   const Addresses& addresses() const noexcept { return addresses_; }
   uint64_t count() const noexcept { return addresses_.count(); }

@@ -67,6 +67,8 @@ class RecordSlab {
   }
 
   uint32_t capacity() const noexcept { return count_; }
+  // More than any number that was ever taken.
+  uint32_t touched() const noexcept { return touched_; }
 
   // The same records, with the same numbers and links, of another width it may be. Room for all of
   // them is here, and none was taken.

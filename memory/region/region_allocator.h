@@ -47,6 +47,8 @@
 
 namespace granary {
 
+struct RegionImage;
+
 namespace region {
 template <class Units>
 struct RangeRecord;
@@ -65,6 +67,11 @@ class RegionAllocator {
   // `calls` outlives it.
   static Expected<RegionAllocator> Create(uint64_t size, const RegionOptions& options = {},
                                           SystemCalls& calls = SystemCalls::Real());
+
+  // The region that the image is of: it gives the same offsets from here on. kInvalidArgument, with
+  // what is wrong, for an image that is of no region; kOutOfMemory as Create. O(F + P + L).
+  static Expected<RegionAllocator> FromImage(const RegionImage& image,
+                                             SystemCalls& calls = SystemCalls::Real());
 
   RegionAllocator(RegionAllocator&& other) noexcept;
   RegionAllocator& operator=(RegionAllocator&& other) noexcept;
@@ -153,6 +160,9 @@ class RegionAllocator {
   void ForEachUsed(const std::function<void(Range)>& visit) const {
     ForEachUsed({0, size_bytes()}, visit);
   }
+
+  // All that it knows, for what stores or inspects it. O(F + P + L); may throw std::bad_alloc.
+  RegionImage Image() const;
 
   // Looks at everything: orders, overlaps, neighbours that touch, both indexes, the trees' colours,
   // all sums. An error says what is wrong; it can only come from a stray write, or a bug. O(F + L).

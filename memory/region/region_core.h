@@ -19,6 +19,10 @@
 #include "memory/region/record_slab.h"
 #include "memory/region/region_types.h"
 
+namespace granary {
+struct RegionImage;
+}
+
 namespace granary::region {
 
 template <class Units, class Probe = NoProbe>
@@ -69,6 +73,12 @@ class RegionCore {
     core->pending_last_ = other.pending_last_;
     return core;
   }
+
+  // The region of an image that was checked, and everything of this one but its options; both are
+  // in region_image.cc.
+  static Expected<std::unique_ptr<RegionCore>> FromImage(const RegionImage& image,
+                                                         SystemCalls& calls);
+  void CopyTo(RegionImage& image) const;
 
   RegionCore(const RegionCore&) = delete;
   RegionCore& operator=(const RegionCore&) = delete;
