@@ -25,7 +25,7 @@ class OrderedSweep {
   // Of the trees below `roots`, none of which is nullptr. May throw std::bad_alloc.
   OrderedSweep(std::span<const Node> roots, const Take& take) : take_(take) {
     int levels = 0;
-    while (roots.size() << levels < kTurns) ++levels;
+    while (!roots.empty() && roots.size() << levels < kTurns) ++levels;
     for (const Node root : roots) Cut(root, levels);
   }
 
