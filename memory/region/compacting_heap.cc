@@ -193,6 +193,10 @@ Expected<void> CompactingHeap::CheckRequest(uint64_t bytes, uint64_t alignment) 
 
 Expected<BlockHandle> CompactingHeap::Allocate(uint64_t bytes, Placement placement,
                                                uint64_t alignment) {
+  // A move in parts holds space that is worth more now.
+  const bool is_scarce =
+      bytes <= space_.limit_bytes() && space_.RoundUp(bytes) > space_.free_bytes();
+  if (is_scarce && partial_.move.source != 0) CancelPartial();
   if (auto valid = CheckRequest(bytes, alignment); !valid) {
     return tl::unexpected(std::move(valid.error()));
   }
@@ -247,10 +251,17 @@ Expected<uint64_t> CompactingHeap::TakeContiguous(uint64_t bytes, uint64_t align
     if (*offset != end) Disturbed();
     return offset;
   }
+  const auto take_hole = [&]() -> std::optional<uint64_t> {
+    if (const auto hole = space_.TakeHole(bytes, alignment)) return hole;
+    if (partial_.move.source == 0) return std::nullopt;
+    CancelPartial();
+    return space_.TakeHole(bytes, alignment);
+  };
+  if (const auto hole = take_hole()) return *hole;
   if (options_.allocation_move_bytes == 0 || is_defragmenting_) return offset;
   const uint64_t room = alignment > options_.grain ? bytes + alignment - options_.grain : bytes;
   (void)Defragment({.bytes = options_.allocation_move_bytes}, {.room_bytes = room});
-  if (const auto hole = space_.TakeHole(bytes, alignment)) return *hole;
+  if (const auto hole = take_hole()) return *hole;
   if (!space_.HasRoomAtEnd(bytes, alignment)) return offset;
   return space_.TakeAtEnd(bytes, alignment);
 }

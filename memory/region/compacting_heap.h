@@ -193,6 +193,7 @@ class CompactingHeap final : private PinOwner {
     // Why there is none.
     DefragStop stop = DefragStop::kNoProgress;
   };
+  static constexpr uint64_t kNothingSkipped = UINT64_MAX;
   // A move that goes on, in parts.
   struct PartialMove {
     region::StartedMove move;
@@ -285,7 +286,12 @@ class CompactingHeap final : private PinOwner {
   void MoveNow(Record& piece, uint64_t to, bool is_slide) noexcept;
   void CopyBytes(const Record& piece, uint64_t to) noexcept;
   void Count(Run& run, uint64_t bytes, bool is_slide, uint64_t end_before) const noexcept;
-  Run Begin(const MoveBudget& budget, const DefragGoal& goal) const noexcept;
+  Run Begin(const MoveBudget& budget, const DefragGoal& goal) noexcept;
+  // If it can move what others could not, from the beginning.
+  void BeginAgainIfBetter(const Run& run) noexcept;
+  void ForgetWindows() noexcept;
+  // A block of `bytes`, for which the budget is too small, stays where it is.
+  void Skip(Run& run, uint64_t bytes) noexcept;
   void End(Run& run) const noexcept;
   // Whether a step is due, and what became of it.
   bool WantsStep(const AutomaticDefrag& automatic) noexcept;
@@ -314,8 +320,10 @@ class CompactingHeap final : private PinOwner {
   uint64_t cursor_ = 0;
   // The window is everything.
   bool is_last_window_ = false;
-  // A block stayed in this run's windows that another budget would have moved.
-  bool has_skipped_ = false;
+  // Of the blocks that stayed in these windows because a budget was too small for them, the
+  // smallest; and whether some did because a plan cannot move them.
+  uint64_t skipped_bytes_ = kNothingSkipped;
+  bool has_skipped_in_plan_ = false;
   // Nothing is to be gained; and whether something has changed since the last window was opened.
   bool is_settled_ = false;
   bool is_disturbed_ = false;

@@ -108,21 +108,44 @@ TEST(CompactingHeapFailureTest, ABudgetThatRefusesLeavesHolesToScatteredBlocks) 
   EXPECT_EQ(heap->Stats().pieces, before.pieces);
 }
 
-TEST(CompactingHeapFailureTest, AScatteredBlockForWhichThereAreTooFewRecordsIsRefused) {
+TEST(CompactingHeapFailureTest, AScatteredBlockTakesTheHolesThatAPlanLeaves) {
   const auto heap =
       CompactingHeap::Create({.limit_bytes = 1024, .grain = 16, .max_blocks = 64}).value();
   std::vector<BlockHandle> blocks;
   for (int i = 0; i < 64; ++i) blocks.push_back(heap->Allocate(16).value());
   EXPECT_FALSE(heap->Allocate(16));
   for (size_t i = 0; i < 64; i += 2) Succeeds(heap->Free(blocks[i]));
-  // 31 records are used by now, and the plan takes some more.
-  auto plan = heap->Plan({.moves = 4});
+  // 32 are used, and the plan takes 4 more: so 28 holes and 28 records are left.
+  const auto plan = heap->Plan({.moves = 4});
   EXPECT_EQ(plan.size(), 4u);
-  const HeapStats before = heap->Stats();
-  const auto refused = heap->Allocate(before.free_bytes - 16, Placement::kContiguousFirst);
-  EXPECT_TRUE(refused) << refused.error().message;
+  std::vector<BlockHandle> singles;
+  for (int i = 0; i < 20; ++i) singles.push_back(heap->Allocate(16).value());
+  EXPECT_TRUE(heap->Allocate(8 * 16, Placement::kContiguousFirst));
+  EXPECT_EQ(heap->Stats().free_bytes, 0u);
+  for (const BlockHandle single : singles) Succeeds(heap->Free(single));
   const auto valid = heap->Validate();
   EXPECT_TRUE(valid) << valid.error().message;
+}
+
+TEST(CompactingHeapFailureTest, AScatteredBlockThatRunsOutOfRecordsIsRefusedWhole) {
+  // The slots of those that are freed are retired.
+  const auto heap =
+      CompactingHeap::Create(
+          {.limit_bytes = 48 * 16, .grain = 16, .max_blocks = 40, .first_generation = UINT32_MAX})
+          .value();
+  std::vector<BlockHandle> blocks;
+  for (uint64_t i = 0; i < 32; ++i) blocks.push_back(heap->Allocate((1 + i % 2) * 16).value());
+  for (size_t i = 0; i < 32; i += 2) Succeeds(heap->Free(blocks[i]));
+  // 16 holes, and 8 records.
+  const HeapStats before = heap->Stats();
+  const auto refused = heap->Allocate(9 * 16, Placement::kContiguousFirst);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_EQ(heap->Stats().used_bytes, before.used_bytes);
+  EXPECT_EQ(heap->Stats().pieces, before.pieces);
+  const auto valid = heap->Validate();
+  EXPECT_TRUE(valid) << valid.error().message;
+  EXPECT_TRUE(heap->Allocate(8 * 16, Placement::kContiguousFirst));
 }
 
 }  // namespace

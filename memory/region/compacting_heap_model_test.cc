@@ -14,7 +14,6 @@
 #include "gtest/gtest.h"
 #include "memory/region/compacting_heap.h"
 #include "memory/region/testing/heap_bytes.h"
-#include "memory/sanitizer.h"
 #include "memory/testing/random_seed.h"
 
 namespace granary {
@@ -25,7 +24,7 @@ constexpr uint64_t kOperationsPerRound = 2000;
 uint64_t Operations() {
   const char* const chosen = std::getenv("GRANARY_TEST_OPERATIONS");
   if (chosen != nullptr) return std::strtoull(chosen, nullptr, 10);
-  return kCheckedBuild ? 40'000 : 100'000;
+  return 100'000;
 }
 
 class HeapModel {

@@ -481,6 +481,37 @@ TEST(CompactingHeapTest, AMoveInPartsIsGivenUpForAPinAndAFree) {
   }
 }
 
+TEST(CompactingHeapTest, AMoveInPartsGivesItsSpaceUpForAnAllocation) {
+  const Heap heap = Make({.limit_bytes = 300 * kKiB});
+  const BlockHandle hole = heap->Allocate(100 * kKiB).value();
+  Block(heap, 64, 1);
+  const BlockHandle large = Block(heap, 100 * kKiB, 2);
+  Succeeds(heap->Free(hole));
+  (void)heap->Defragment(MoveBudget::Step(16 * kKiB));
+  // Most of the end, and then what the move has reserved.
+  Block(heap, 90 * kKiB, 3);
+  EXPECT_TRUE(heap->Allocate(100 * kKiB));
+  EXPECT_TRUE(HasPattern(*heap, large, 2));
+  ExpectValid(heap);
+}
+
+TEST(CompactingHeapTest, ALargerBudgetMovesWhatASmallerOneHasPassedBy) {
+  const Heap heap = Make({});
+  std::vector<BlockHandle> gaps;
+  std::vector<BlockHandle> blocks;
+  for (uint64_t i = 0; i < 200; ++i) {
+    gaps.push_back(heap->Allocate(16).value());
+    blocks.push_back(Block(heap, i % 2 == 0 ? 1000 : 100, i));
+  }
+  for (const BlockHandle gap : gaps) Succeeds(heap->Free(gap));
+  // Somewhere on its way.
+  const DefragReport small = heap->Defragment({.bytes = 500});
+  EXPECT_EQ(small.stop, DefragStop::kBudget);
+  EXPECT_EQ(small.needed_bytes, 1000u);
+  EXPECT_EQ(heap->Defragment().stop, DefragStop::kGoalReached);
+  for (uint64_t i = 0; i < blocks.size(); ++i) EXPECT_TRUE(HasPattern(*heap, blocks[i], i));
+}
+
 TEST(CompactingHeapTest, SaysWhatBudgetABlockThatIsTooLargeNeeds) {
   const Heap heap = Make({});
   const BlockHandle hole = heap->Allocate(64).value();
@@ -513,7 +544,7 @@ TEST(CompactingHeapTest, StepsByItselfBetweenItsThresholds) {
                                         .begin_fragmentation = 0.5,
                                         .end_fragmentation = 0.2,
                                         .min_end_bytes = 0,
-                                        .step_bytes = 4096}});
+                                        .step_bytes = 32 * kKiB}});
   std::vector<BlockHandle> blocks;
   for (uint64_t i = 0; i < 3000; ++i) blocks.push_back(Block(heap, 160, i));
   bool had_begun = false;

@@ -23,7 +23,7 @@ namespace {
 uint64_t Divisor() {
   const char* const chosen = std::getenv("GRANARY_TEST_DIVISOR");
   if (chosen != nullptr) return std::strtoull(chosen, nullptr, 10);
-  return kCheckedBuild ? 4000 : 1000;
+  return kCheckedBuild ? 2000 : 200;
 }
 
 class HeapTarget {

@@ -15,6 +15,7 @@ CompactionPlan CompactingHeap::Plan(const MoveBudget& budget, bool onto_itself) 
   run.moves_in_parts = false;
   run.moves_typed = false;
   run.moves_onto_itself = onto_itself;
+  BeginAgainIfBetter(run);
   CompactionPlan plan(*this);
   for (;;) {
     if (budget.deadline && std::chrono::steady_clock::now() >= *budget.deadline) {

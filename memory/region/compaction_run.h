@@ -12,8 +12,8 @@ namespace granary::region {
 // What may be done, what was, and what is left.
 struct CompactionRun {
   // Blocks that are looked at and left where they are: so many in any case.
-  static constexpr uint64_t kLooksMin = 64;
-  static constexpr uint64_t kLooksPerMove = 8;
+  static constexpr uint64_t kLooksMin = 32;
+  static constexpr uint64_t kLooksPerMove = 4;
   static constexpr uint64_t kBytesPerLook = 512;
 
   CompactionRun(const MoveBudget& a_budget, const DefragGoal& a_goal) noexcept

@@ -53,11 +53,25 @@ DefragReport CompactingHeap::Defragment(const MoveBudget& budget, const DefragGo
 }
 
 region::CompactionRun CompactingHeap::Begin(const MoveBudget& budget,
-                                            const DefragGoal& goal) const noexcept {
+                                            const DefragGoal& goal) noexcept {
   Run run(budget, goal);
   run.moves_in_parts = options_.observer == nullptr;
+  BeginAgainIfBetter(run);
   run.report.fragmentation_before = Fragmentation();
   return run;
+}
+
+void CompactingHeap::BeginAgainIfBetter(const Run& run) noexcept {
+  const bool moves_all = run.moves_typed && run.moves_onto_itself;
+  if (skipped_bytes_ > run.budget.bytes && !(has_skipped_in_plan_ && moves_all)) return;
+  ForgetWindows();
+}
+
+void CompactingHeap::ForgetWindows() noexcept {
+  window_ = {};
+  space_.segments().ForgetSlid();
+  skipped_bytes_ = kNothingSkipped;
+  has_skipped_in_plan_ = false;
 }
 
 void CompactingHeap::End(Run& run) const noexcept {
@@ -164,6 +178,11 @@ void CompactingHeap::Count(Run& run, uint64_t bytes, bool is_slide,
   }
 }
 
+void CompactingHeap::Skip(Run& run, uint64_t bytes) noexcept {
+  run.report.needed_bytes = std::max(run.report.needed_bytes, bytes);
+  skipped_bytes_ = std::min(skipped_bytes_, bytes);
+}
+
 // --- Choosing -----------------------------------------------------------------------------------
 
 bool CompactingHeap::CanMove(Record& piece, const Run& run) const noexcept {
@@ -198,13 +217,12 @@ std::optional<CompactingHeap::Choice> CompactingHeap::ChooseEvacuation(Run& run)
         return Choice{.piece = top, .to = *to, .in_parts = in_parts};
       }
       // The next one below may be smaller.
-      run.report.needed_bytes = std::max(run.report.needed_bytes, top->bytes);
-      has_skipped_ = true;
+      Skip(run, top->bytes);
       below = top->offset;
     } else if (OwnerOf(*top).pins != 0 || top->is_moving) {
       index_.Park(*top);
     } else {
-      has_skipped_ = true;
+      has_skipped_in_plan_ = true;
       below = top->offset;
     }
     if (!run.Look()) return Choice{.stop = DefragStop::kBudget};
@@ -229,7 +247,7 @@ CompactingHeap::Choice CompactingHeap::ChooseSlide(Run& run) {
       if (OwnerOf(*piece).pins != 0) {
         index_.Park(*piece);
       } else {
-        has_skipped_ = true;
+        has_skipped_in_plan_ = true;
       }
       continue;
     }
@@ -238,11 +256,12 @@ CompactingHeap::Choice CompactingHeap::ChooseSlide(Run& run) {
     const uint64_t to = (used_end + alignment - 1) & ~(alignment - 1);
     if (to >= piece->offset) continue;
     const bool overlaps = held.size > piece->offset - to;
-    if (piece->bytes > run.budget.bytes || (overlaps && !run.moves_onto_itself)) {
-      if (piece->bytes > run.budget.bytes) {
-        run.report.needed_bytes = std::max(run.report.needed_bytes, piece->bytes);
-      }
-      has_skipped_ = true;
+    if (piece->bytes > run.budget.bytes) {
+      Skip(run, piece->bytes);
+      continue;
+    }
+    if (overlaps && !run.moves_onto_itself) {
+      has_skipped_in_plan_ = true;
       continue;
     }
     if (piece->bytes > run.bytes_left()) {
@@ -279,10 +298,8 @@ bool CompactingHeap::CloseWindow() noexcept {
   if (!was_last) space_.segments().MarkSlid(window_);
   window_ = {};
   if (!was_last) return false;
-  if (has_skipped_) {
-    // For a budget that does not skip them.
-    space_.segments().ForgetSlid();
-    has_skipped_ = false;
+  if (skipped_bytes_ != kNothingSkipped || has_skipped_in_plan_) {
+    ForgetWindows();
     return true;
   }
   if (is_disturbed_) return false;

@@ -38,12 +38,12 @@ enum class Placement : uint8_t {
 // moved is never more; a block that is larger than all of `bytes` is moved in parts, over several
 // calls, where it goes into a hole below it and is not typed, and otherwise stays.
 //
-// Finding a move takes time too: eight blocks looked at and left where they are count as one move,
-// and one of them as 512 bytes.
+// Finding a move takes time too: 32 blocks are looked at and left where they are, and 4 more for
+// each move that the budget allows, or one for every 512 bytes, whichever are fewer.
 struct MoveBudget {
   static constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
   // What a move costs beside its bytes, in bytes that could have been copied meanwhile.
-  static constexpr uint64_t kMoveBytes = 4096;
+  static constexpr uint64_t kMoveBytes = 8192;
 
   uint64_t bytes = kNoLimit;
   uint64_t moves = kNoLimit;
@@ -156,8 +156,8 @@ struct HeapOptions {
   // So many blocks, pieces of scattered blocks and planned moves may be there, fewer than 2^32 - 1.
   // Address space is set aside for them, 64 bytes each, and as much for free ranges.
   uint64_t max_blocks = uint64_t{1} << 24;
-  // By so much it grows, a multiple of 4096. Not over a span.
-  uint64_t chunk_bytes = uint64_t{1} << 20;
+  // By so much it grows and shrinks, a multiple of 4096. Not over a span.
+  uint64_t chunk_bytes = uint64_t{256} << 10;
   // Charged for the chunks that it has; outlives it. nullptr for none.
   MemoryBudget* budget = nullptr;
   AutomaticDefrag automatic = {};

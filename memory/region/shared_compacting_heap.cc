@@ -8,7 +8,7 @@ namespace granary {
 namespace {
 
 constexpr uint64_t kHoldBytes = uint64_t{64} << 10;
-constexpr uint64_t kHoldMoves = 16;
+constexpr uint64_t kHoldMoves = MoveBudget::Step(kHoldBytes).moves;
 
 }  // namespace
 

@@ -1,7 +1,8 @@
 // SharedCompactingHeap: a CompactingHeap for any number of threads.
 //
-// The same functions, under one lock, which a defragmentation gives up after every 64 KiB and every
-// 16 moves: so nobody waits for more than that, or for one block if it cannot be moved in parts.
+// The same functions, under one lock, which a defragmentation gives up after every 64 KiB, as a
+// MoveBudget::Step has them: so nobody waits for more than that, or for one block if it is larger
+// and cannot be moved in parts.
 // Read, Write, Fill and Assign copy under the lock; for large blocks a pin is better, whose bytes
 // are the caller's to order among threads.
 //

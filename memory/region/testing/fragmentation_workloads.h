@@ -11,7 +11,8 @@
 //   void Free(const Object& object);
 //
 // A divisor makes them smaller: what is allocated and live, and the objects that are freed at a
-// time, or, in W8 and W9, where they are large, the sizes.
+// time, but as many as bring the live ones back below their limit; or, in W8 and W9, where they are
+// large, the sizes.
 //
 // Sources: the workloads of "Log-structured Memory for DRAM-based Storage" (Rumble, Kejriwal,
 // Ousterhout, FAST '14), with the numbers and fragmentation targets of PMDK's obj_fragmentation2.
@@ -179,6 +180,7 @@ bool FragmentationWorkload::Run(Target& target) {
       if (objects.live_bytes() <= live_bytes_max()) continue;
       objects.Shuffle(shuffled);
       objects.FreeLast(frees_at_a_time);
+      while (objects.live_bytes() > live_bytes_max()) objects.FreeLast(1);
       shuffled = objects.count();
     }
     if (phase.freed_percent != 0) objects.FreePercent(phase.freed_percent);
