@@ -391,7 +391,7 @@ Expected<void> CompactingHeap::Free(BlockHandle block) {
 Expected<region::HeapRecord*> CompactingHeap::BeginFree(BlockHandle block) {
   constexpr const char* kWhere = "CompactingHeap::Free";
   const auto found = FindOrError(block, kWhere);
-  if (!found) return found;
+  if (!found) return tl::unexpected(found.error());
   Record& record = **found;
   if (record.pins != 0) {
     return tl::unexpected(

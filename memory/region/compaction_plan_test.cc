@@ -230,6 +230,26 @@ TEST(CompactionPlanTest, ABlockMovesOntoItselfOnlyIfThatIsAllowed) {
   EXPECT_EQ(device.heap().Fragmentation(), 0);
 }
 
+TEST(CompactionPlanTest, OffsetsMayHaveMoreThan32Bits) {
+  constexpr uint64_t kTiB = uint64_t{1} << 40;
+  const auto heap =
+      CompactingHeap::CreateOverOffsets({.limit_bytes = 1000 * kTiB, .grain = 16}).value();
+  const BlockHandle hole = heap->Allocate(5 * kTiB).value();
+  const BlockHandle middle = heap->Allocate(900 * kTiB).value();
+  const BlockHandle top = heap->Allocate(3 * kTiB).value();
+  Succeeds(heap->Free(hole));
+  CompactionPlan plan = heap->Plan();
+  ASSERT_EQ(plan.size(), 1u);
+  EXPECT_EQ(plan[0].block, top);
+  EXPECT_EQ(plan[0].from, (Range{905 * kTiB, 3 * kTiB}));
+  EXPECT_EQ(plan[0].to, (Range{0, 3 * kTiB}));
+  Succeeds(plan.Commit(0));
+  EXPECT_EQ(heap->Stats().end_bytes, 905 * kTiB);
+  EXPECT_TRUE(heap->IsLive(middle));
+  const auto valid = heap->Validate();
+  EXPECT_TRUE(valid) << valid.error().message;
+}
+
 TEST(CompactionPlanTest, ResolvesAnyhowAndKeepsEveryByte) {
   const uint64_t seed = RandomTestSeed();
   SCOPED_TRACE(HowToReplay(seed));
