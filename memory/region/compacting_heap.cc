@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <new>
 #include <string>
 #include <utility>
 
 #include "memory/misuse.h"
+#include "memory/region/heap_error.h"
 #include "memory/sanitizer.h"
 
 namespace granary {
@@ -16,15 +16,6 @@ namespace {
 
 // AddressSanitizer marks units of eight bytes.
 constexpr uint64_t kMarkedGrainMin = 8;
-
-Error MakeError(ErrorCode code, std::string message, const char* where) {
-  return {.code = code, .message = std::move(message), .where = where};
-}
-
-std::string NameOf(BlockHandle block) {
-  return "block " + std::to_string(block.index) + ", generation " +
-         std::to_string(block.generation);
-}
 
 }  // namespace
 
@@ -56,7 +47,8 @@ namespace {
 Expected<void> CheckOptions(const HeapOptions& options, uint64_t limit_bytes) {
   constexpr const char* kWhere = "CompactingHeap::Create";
   const auto invalid = [&](std::string message) {
-    return tl::unexpected(MakeError(ErrorCode::kInvalidArgument, std::move(message), kWhere));
+    return tl::unexpected(
+        region::MakeHeapError(ErrorCode::kInvalidArgument, std::move(message), kWhere));
   };
   if (!std::has_single_bit(options.grain)) {
     return invalid("the grain, " + std::to_string(options.grain) + ", is no power of two");
@@ -90,7 +82,7 @@ Expected<std::unique_ptr<CompactingHeap>> CompactingHeap::Create(const HeapOptio
     return tl::unexpected(std::move(valid.error()));
   }
   if (options.chunk_bytes == 0 || options.chunk_bytes % 4096 != 0) {
-    return tl::unexpected(MakeError(
+    return tl::unexpected(region::MakeHeapError(
         ErrorCode::kInvalidArgument,
         "chunk_bytes, " + std::to_string(options.chunk_bytes) + ", is no multiple of 4096",
         "CompactingHeap::Create"));
@@ -105,7 +97,7 @@ Expected<std::unique_ptr<CompactingHeap>> CompactingHeap::CreateOver(std::span<s
   }
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
   if (memory.data() == nullptr || address % options.grain != 0) {
-    return tl::unexpected(MakeError(
+    return tl::unexpected(region::MakeHeapError(
         ErrorCode::kInvalidArgument,
         "the memory does not begin on a multiple of the grain, " + std::to_string(options.grain),
         "CompactingHeap::CreateOver"));
@@ -150,10 +142,11 @@ region::HeapRecord* CompactingHeap::Find(BlockHandle block) const noexcept {
 Expected<region::HeapRecord*> CompactingHeap::FindOrError(BlockHandle block,
                                                           const char* where) const {
   if (Record* const record = Find(block)) return record;
-  return tl::unexpected(MakeError(
-      ErrorCode::kInvalidArgument,
-      "the handle of " + NameOf(block) + ", is stale, or of another heap: no such block is here",
-      where));
+  return tl::unexpected(
+      region::MakeHeapError(ErrorCode::kInvalidArgument,
+                            "the handle of " + region::NameOf(block) +
+                                ", is stale, or of another heap: no such block is here",
+                            where));
 }
 
 region::HeapRecord& CompactingHeap::OwnerOf(Record& piece) const noexcept {
@@ -171,22 +164,23 @@ BlockHandle CompactingHeap::HandleOf(const Record& block) const noexcept {
 Expected<void> CompactingHeap::CheckRequest(uint64_t bytes, uint64_t alignment) const {
   constexpr const char* kWhere = "CompactingHeap::Allocate";
   if (bytes == 0) {
-    return tl::unexpected(
-        MakeError(ErrorCode::kInvalidArgument, "a block of 0 bytes was asked for", kWhere));
+    return tl::unexpected(region::MakeHeapError(ErrorCode::kInvalidArgument,
+                                                "a block of 0 bytes was asked for", kWhere));
   }
   if (!std::has_single_bit(alignment) || alignment > std::max(max_alignment_, options_.grain)) {
-    return tl::unexpected(MakeError(ErrorCode::kInvalidArgument,
-                                    "the alignment, " + std::to_string(alignment) +
-                                        ", is no power of two, or above " +
-                                        std::to_string(max_alignment_),
-                                    kWhere));
+    return tl::unexpected(region::MakeHeapError(ErrorCode::kInvalidArgument,
+                                                "the alignment, " + std::to_string(alignment) +
+                                                    ", is no power of two, or above " +
+                                                    std::to_string(max_alignment_),
+                                                kWhere));
   }
   if (bytes > space_.limit_bytes() || space_.RoundUp(bytes) > space_.free_bytes()) {
-    return tl::unexpected(MakeError(ErrorCode::kOutOfMemory,
-                                    std::to_string(bytes) + " bytes were asked for, and " +
-                                        std::to_string(space_.free_bytes()) + " of " +
-                                        std::to_string(space_.limit_bytes()) + " are free",
-                                    kWhere));
+    return tl::unexpected(
+        region::MakeHeapError(ErrorCode::kOutOfMemory,
+                              std::to_string(bytes) + " bytes were asked for, and " +
+                                  std::to_string(space_.free_bytes()) + " of " +
+                                  std::to_string(space_.limit_bytes()) + " are free",
+                              kWhere));
   }
   return {};
 }
@@ -200,9 +194,13 @@ Expected<BlockHandle> CompactingHeap::Allocate(uint64_t bytes, Placement placeme
   if (auto valid = CheckRequest(bytes, alignment); !valid) {
     return tl::unexpected(std::move(valid.error()));
   }
-  const uint32_t number = records_.Take();
+  uint32_t number = records_.Take();
+  if (number == 0 && partial_.move.source != 0) {
+    CancelPartial();
+    number = records_.Take();
+  }
   if (number == 0) {
-    return tl::unexpected(MakeError(
+    return tl::unexpected(region::MakeHeapError(
         ErrorCode::kOutOfMemory,
         "max_blocks, " + std::to_string(options_.max_blocks) + ", are there, or were used up",
         "CompactingHeap::Allocate"));
@@ -280,9 +278,9 @@ Expected<uint64_t> CompactingHeap::TakeLargest(uint64_t bytes, uint64_t* taken) 
   *taken = std::min(wanted, hole);
   const auto offset = space_.TakeHole(*taken, 1);
   if (offset) return *offset;
-  return tl::unexpected(MakeError(ErrorCode::kOutOfMemory,
-                                  "no hole is left for " + std::to_string(bytes) + " bytes",
-                                  "CompactingHeap::Allocate"));
+  return tl::unexpected(region::MakeHeapError(
+      ErrorCode::kOutOfMemory, "no hole is left for " + std::to_string(bytes) + " bytes",
+      "CompactingHeap::Allocate"));
 }
 
 Expected<void> CompactingHeap::TakeScattered(Record& block) {
@@ -306,10 +304,11 @@ Expected<void> CompactingHeap::TakeScattered(Record& block) {
     if (last != nullptr) {
       number = records_.Take();
       if (number == 0) {
-        return undo(MakeError(ErrorCode::kOutOfMemory,
-                              "max_blocks, " + std::to_string(options_.max_blocks) +
-                                  ", are there: none is left for another piece of a block",
-                              "CompactingHeap::Allocate"));
+        return undo(
+            region::MakeHeapError(ErrorCode::kOutOfMemory,
+                                  "max_blocks, " + std::to_string(options_.max_blocks) +
+                                      ", are there: none is left for another piece of a block",
+                                  "CompactingHeap::Allocate"));
       }
     }
     Record& piece = records_.At(number);
@@ -344,9 +343,9 @@ Expected<void> CompactingHeap::TakeScattered(Record& block) {
 Expected<BlockHandle> CompactingHeap::AllocateWith(const BlockOperations& operations,
                                                    uint64_t bytes, uint64_t alignment) {
   if (space_.data() == nullptr) {
-    return tl::unexpected(MakeError(ErrorCode::kUnsupported,
-                                    "a heap of offsets has no memory for objects",
-                                    "CompactingHeap::AllocateWith"));
+    return tl::unexpected(region::MakeHeapError(ErrorCode::kUnsupported,
+                                                "a heap of offsets has no memory for objects",
+                                                "CompactingHeap::AllocateWith"));
   }
   if (auto valid = CheckRequest(bytes, alignment); !valid) {
     return tl::unexpected(std::move(valid.error()));
@@ -363,15 +362,15 @@ Expected<uint8_t> CompactingHeap::MakeTyped(const BlockOperations& operations, u
   size_t type = 1;
   while (type < types_.size() && types_[type] != nullptr && types_[type] != &operations) ++type;
   if (type == types_.size()) {
-    return tl::unexpected(MakeError(ErrorCode::kUnsupported,
-                                    "255 kinds of typed blocks are there, the most that may be",
-                                    "CompactingHeap::AllocateWith"));
+    return tl::unexpected(region::MakeHeapError(
+        ErrorCode::kUnsupported, "255 kinds of typed blocks are there, the most that may be",
+        "CompactingHeap::AllocateWith"));
   }
   if (!scratch_.MakeRoom(bytes, alignment)) {
-    return tl::unexpected(
-        MakeError(ErrorCode::kOutOfMemory,
-                  "no memory for moving typed blocks of " + std::to_string(bytes) + " bytes",
-                  "CompactingHeap::AllocateWith"));
+    return tl::unexpected(region::MakeHeapError(
+        ErrorCode::kOutOfMemory,
+        "no memory for moving typed blocks of " + std::to_string(bytes) + " bytes",
+        "CompactingHeap::AllocateWith"));
   }
   types_[type] = &operations;
   return static_cast<uint8_t>(type);
@@ -394,9 +393,9 @@ Expected<region::HeapRecord*> CompactingHeap::BeginFree(BlockHandle block) {
   if (!found) return tl::unexpected(found.error());
   Record& record = **found;
   if (record.pins != 0) {
-    return tl::unexpected(
-        MakeError(ErrorCode::kBusy,
-                  NameOf(block) + ", is pinned " + std::to_string(record.pins) + " times", kWhere));
+    return tl::unexpected(region::MakeHeapError(
+        ErrorCode::kBusy,
+        region::NameOf(block) + ", is pinned " + std::to_string(record.pins) + " times", kWhere));
   }
   if (partial_.move.source != 0 && &OwnerOf(records_.At(partial_.move.source)) == &record) {
     CancelPartial();
@@ -467,15 +466,15 @@ Expected<void> CompactingHeap::Gather(BlockHandle block) {
   Record& head = **found;
   if (head.next == 0) return {};
   if (space_.data() == nullptr) {
-    return tl::unexpected(MakeError(ErrorCode::kUnsupported,
-                                    "a heap of offsets cannot copy what is in a block", kWhere));
+    return tl::unexpected(region::MakeHeapError(
+        ErrorCode::kUnsupported, "a heap of offsets cannot copy what is in a block", kWhere));
   }
   if (partial_.move.source != 0) CancelPartial();
   bool is_moving = false;
   ForEachRecord(head, [&](Record& piece) { is_moving |= piece.is_moving; });
   if (head.pins != 0 || is_moving) {
-    return tl::unexpected(
-        MakeError(ErrorCode::kBusy, NameOf(block) + ", is pinned, or a plan has it", kWhere));
+    return tl::unexpected(region::MakeHeapError(
+        ErrorCode::kBusy, region::NameOf(block) + ", is pinned, or a plan has it", kWhere));
   }
   const auto offset = TakeContiguous(head.block_bytes_or_owner, 1);
   if (!offset) return tl::unexpected(offset.error());
@@ -516,8 +515,8 @@ Expected<std::span<std::byte>> CompactingHeap::PinBytes(BlockHandle block) {
   if (!found) return tl::unexpected(found.error());
   Record& record = **found;
   if (record.pins == UINT32_MAX) {
-    return tl::unexpected(
-        MakeError(ErrorCode::kBusy, NameOf(block) + ", is pinned 2^32 - 1 times", kWhere));
+    return tl::unexpected(region::MakeHeapError(
+        ErrorCode::kBusy, region::NameOf(block) + ", is pinned 2^32 - 1 times", kWhere));
   }
   // What is written through the pin would not be seen where it is copied to.
   if (partial_.move.source != 0 && &OwnerOf(records_.At(partial_.move.source)) == &record) {
@@ -539,76 +538,6 @@ void CompactingHeap::Unpin(uint32_t number) noexcept {
     space_.segments().Forget(HeldBy(piece));
     Disturbed();
   });
-}
-
-// --- Bytes --------------------------------------------------------------------------------------
-
-template <class Copy>
-Expected<void> CompactingHeap::ForBytes(BlockHandle block, uint64_t offset, uint64_t bytes,
-                                        bool writes, const char* where, const Copy& copy) const {
-  const auto found = FindOrError(block, where);
-  if (!found) return tl::unexpected(found.error());
-  Record& head = **found;
-  const uint64_t size = head.block_bytes_or_owner;
-  if (offset > size || bytes > size - offset) {
-    return tl::unexpected(MakeError(ErrorCode::kInvalidArgument,
-                                    std::to_string(bytes) + " bytes at " + std::to_string(offset) +
-                                        " lie outside " + NameOf(block) + ", which has " +
-                                        std::to_string(size),
-                                    where));
-  }
-  if (space_.data() == nullptr || head.type != 0) {
-    return tl::unexpected(
-        MakeError(space_.data() == nullptr ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument,
-                  space_.data() == nullptr ? std::string("a heap of offsets has no bytes")
-                                           : NameOf(block) + ", is an object, not bytes",
-                  where));
-  }
-  uint64_t piece_begin = 0;
-  uint64_t done = 0;
-  for (Record* piece = &head; done < bytes; piece = &records_.At(piece->next)) {
-    const uint64_t skipped = offset + done - piece_begin;
-    piece_begin += piece->bytes;
-    if (skipped >= piece->bytes) continue;
-    const uint64_t here = std::min(bytes - done, piece->bytes - skipped);
-    copy(space_.data() + piece->offset + skipped, done, here);
-    const bool is_copied = records_.NumberOf(*piece) == partial_.move.source;
-    if (writes && is_copied && skipped < partial_.copied_bytes) {
-      copy(space_.data() + partial_.move.to + skipped, done,
-           std::min(here, partial_.copied_bytes - skipped));
-    }
-    done += here;
-  }
-  return {};
-}
-
-Expected<void> CompactingHeap::Read(BlockHandle block, uint64_t offset,
-                                    std::span<std::byte> out) const {
-  return ForBytes(block, offset, out.size(), /*writes=*/false, "CompactingHeap::Read",
-                  [&](const std::byte* at, uint64_t done, uint64_t bytes) {
-                    std::memcpy(out.data() + done, at, bytes);
-                  });
-}
-
-Expected<void> CompactingHeap::Write(BlockHandle block, uint64_t offset,
-                                     std::span<const std::byte> bytes) {
-  return ForBytes(block, offset, bytes.size(), /*writes=*/true, "CompactingHeap::Write",
-                  [&](std::byte* at, uint64_t done, uint64_t count) {
-                    std::memcpy(at, bytes.data() + done, count);
-                  });
-}
-
-Expected<void> CompactingHeap::Fill(BlockHandle block, uint64_t offset, uint64_t bytes,
-                                    std::byte value) {
-  return ForBytes(block, offset, bytes, /*writes=*/true, "CompactingHeap::Fill",
-                  [&](std::byte* at, uint64_t, uint64_t count) {
-                    std::memset(at, std::to_integer<int>(value), count);
-                  });
-}
-
-Expected<void> CompactingHeap::Assign(BlockHandle block, std::span<const std::byte> bytes) {
-  if (auto written = Write(block, 0, bytes); !written) return written;
-  return Fill(block, bytes.size(), Find(block)->block_bytes_or_owner - bytes.size(), std::byte{0});
 }
 
 // --- For memory checkers ------------------------------------------------------------------------
