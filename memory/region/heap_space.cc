@@ -52,7 +52,7 @@ std::optional<uint64_t> HeapSpace::TakeHole(uint64_t bytes, uint64_t alignment) 
     const uint64_t offset = AlignTo(hole->offset, alignment);
     (void)region_.Free({hole->offset, offset - hole->offset});
     (void)region_.Free({offset + bytes, hole->end() - offset - bytes});
-    hole = Range{offset, bytes};
+    hole = OptionalRange(Range{offset, bytes});
   }
   Count(*hole);
   return hole->offset;

@@ -283,7 +283,7 @@ TEST_F(MemoryRegionBehaviourTest, AResizeToTheSameSizeChangesNothing) {
   const Range range = region.Allocate(50);
   (void)region.Allocate(100);
   const RegionStats before = region->Stats();
-  EXPECT_EQ(region->Resize(range, 50), range);
+  EXPECT_EQ(*region->Resize(range, 50), range);
   EXPECT_EQ(region->Stats(), before);
 
   auto store = Store();
@@ -304,8 +304,8 @@ TEST_F(MemoryRegionBehaviourTest, AResizeTakesWhatIsFreeBesideIt) {
   ASSERT_EQ(region->Free(a), FreeStatus::kOk);
   ASSERT_EQ(region->Free(c), FreeStatus::kOk);
   const auto forward = region->Resize(b, 150);
-  ASSERT_EQ(forward, (Range{100, 150}));
-  EXPECT_EQ(region->Resize(*forward, 200, RegionAllocator::Grow::kBackward), (Range{50, 200}));
+  ASSERT_EQ(*forward, (Range{100, 150}));
+  EXPECT_EQ(*region->Resize(*forward, 200, RegionAllocator::Grow::kBackward), (Range{50, 200}));
   EXPECT_THAT(FreeRanges(*region), ElementsAre(Range{0, 50}, Range{250, 50}));
 }
 
