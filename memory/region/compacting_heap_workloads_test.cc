@@ -13,8 +13,8 @@
 
 #include "gtest/gtest.h"
 #include "memory/region/compacting_heap.h"
-#include "memory/region/testing/fragmentation_workloads.h"
 #include "memory/region/testing/heap_bytes.h"
+#include "memory/region/workloads/fragmentation_workloads.h"
 #include "memory/sanitizer.h"
 
 namespace granary {

@@ -9,6 +9,7 @@
 //
 //   std::optional<Object> Allocate(uint64_t bytes);   // Nothing if it is full.
 //   void Free(const Object& object);
+//   void Remains(const Object& object);   // If there is one: told at the end of each that is live.
 //
 // A divisor makes them smaller: what is allocated and live, and the objects that are freed at a
 // time, but as many as bring the live ones back below their limit; or, in W8 and W9, where they are
@@ -16,8 +17,8 @@
 //
 // Sources: the workloads of "Log-structured Memory for DRAM-based Storage" (Rumble, Kejriwal,
 // Ousterhout, FAST '14), with the numbers and fragmentation targets of PMDK's obj_fragmentation2.
-#ifndef GRANARY_MEMORY_REGION_TESTING_FRAGMENTATION_WORKLOADS_H_
-#define GRANARY_MEMORY_REGION_TESTING_FRAGMENTATION_WORKLOADS_H_
+#ifndef GRANARY_MEMORY_REGION_WORKLOADS_FRAGMENTATION_WORKLOADS_H_
+#define GRANARY_MEMORY_REGION_WORKLOADS_FRAGMENTATION_WORKLOADS_H_
 
 #include <algorithm>
 #include <array>
@@ -128,6 +129,11 @@ class FragmentationWorkload::Objects {
     Shuffle(0);
     FreeLast(objects_.size() * percent / 100);
   }
+  void Leave() {
+    if constexpr (requires { target_.Remains(objects_.front().first); }) {
+      for (const auto& [object, bytes] : objects_) target_.Remains(object);
+    }
+  }
 
  private:
   using Object = typename decltype(std::declval<Target&>().Allocate(0))::value_type;
@@ -185,7 +191,10 @@ bool FragmentationWorkload::Run(Target& target) {
     }
     if (phase.freed_percent != 0) objects.FreePercent(phase.freed_percent);
   }
-  if (options_.number != 9) return true;
+  if (options_.number != 9) {
+    objects.Leave();
+    return true;
+  }
   // Sizes of an exponential distribution, until the heap is full.
   const double size_max = static_cast<double>(5 * kMiB / options_.divisor);
   for (uint64_t total = 0; total < total_max;) {
@@ -199,9 +208,10 @@ bool FragmentationWorkload::Run(Target& target) {
       objects.FreePercent(Between(10, 90));
     }
   }
+  objects.Leave();
   return true;
 }
 
 }  // namespace granary
 
-#endif  // GRANARY_MEMORY_REGION_TESTING_FRAGMENTATION_WORKLOADS_H_
+#endif  // GRANARY_MEMORY_REGION_WORKLOADS_FRAGMENTATION_WORKLOADS_H_
