@@ -176,6 +176,12 @@ def _peers():
         ],
     )
     system_library(
+        name = "sqlite",
+        package = "libsqlite3-dev",
+        proof = "/usr/include/sqlite3.h",
+        libraries = {"sqlite": ["-lsqlite3"]},
+    )
+    system_library(
         name = "mimalloc",
         package = "libmimalloc-dev",
         proof = "/usr/include/mimalloc.h",

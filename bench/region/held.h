@@ -11,7 +11,6 @@
 
 #include "bench/program.h"
 #include "bench/region/implementations.h"
-#include "bench/traces/rep_trace.h"
 
 namespace granary::bench {
 
