@@ -196,7 +196,8 @@ bool FragmentationWorkload::Run(Target& target) {
     return true;
   }
   // Sizes of an exponential distribution, until the heap is full.
-  const double size_max = static_cast<double>(5 * kMiB / options_.divisor);
+  const uint64_t size_max_bytes = 5 * kMiB / options_.divisor;
+  const auto size_max = static_cast<double>(size_max_bytes);
   for (uint64_t total = 0; total < total_max;) {
     const double uniform = static_cast<double>(Random() >> 11) / static_cast<double>(1ULL << 53);
     const auto bytes = static_cast<uint64_t>(1 + (size_max - 1) * std::exp(-4 * uniform));
