@@ -139,7 +139,7 @@ class BlobExercise {
   BlobBytes NewBytes() {
     const uint64_t kind = Below(10);
     const size_t count =
-        kind == 0 ? 0 : 1 + Below(kind < 8 ? options_.bytes_max / 4 : options_.bytes_max);
+        kind == 0 ? 0 : 1 + Below(kind < 8 ? options_.bytes_max / 4 + 1 : options_.bytes_max);
     return SomeBytes(count, random_());
   }
   BlobModel::iterator Any() {
