@@ -267,8 +267,7 @@ class AddressIndex {
   // Covers `offset`. All are taken from their trees into one chain by their right links first, as
   // the headers of the new trees are those of the old ones.
   [[gnu::noinline]] void Cover(Units offset) noexcept {
-    Record* const end = &headers_[0];
-    Record* first = end;
+    Record* first = nullptr;
     Record* last = nullptr;
     for (uint32_t segment = 0; segment < kSegments; ++segment) {
       if (!HasSegment(segment)) continue;
@@ -286,12 +285,11 @@ class AddressIndex {
     words_ = {};
     summary_ = 0;
     while (!IsCovered(offset)) ++shift_;
-    if (last == nullptr) return;
-    for (Record* record = first;;) {
-      Record* const next = record != last ? Traits::get_right(record) : nullptr;
-      LinkAtEnd(*record, /*is_first=*/false);
-      if (next == nullptr) break;
-      record = next;
+    if (last != nullptr) Traits::set_right(last, nullptr);
+    while (first != nullptr) {
+      Record& record = *first;
+      first = Traits::get_right(first);
+      LinkAtEnd(record, /*is_first=*/false);
     }
   }
 

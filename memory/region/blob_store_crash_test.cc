@@ -93,9 +93,10 @@ void ExpectLastCheckpoint(SimulatedFiles& files, const History& history, uint64_
 
 class BlobStoreCrashTest : public ::testing::Test {
  protected:
-  // `crash(files, nth)` says what is to come, `come_up(files)` is what comes after it.
-  template <class Crash, class ComeUp>
-  void CrashInEveryCall(const Crash& crash, const ComeUp& come_up) {
+  // Calls `crash(nth, seed, history, random)` for calls of a run that goes to its end, whose
+  // checkpoints are in `history`.
+  template <class Crash>
+  void InEveryCall(const Crash& crash) {
     const uint64_t seed = RandomTestSeed();
     SCOPED_TRACE(HowToReplay(seed));
     History history;
@@ -106,13 +107,21 @@ class BlobStoreCrashTest : public ::testing::Test {
     std::mt19937_64 random(seed);
     for (uint64_t nth = 1 + seed % stride; nth <= calls; nth += stride) {
       SCOPED_TRACE("in call " + std::to_string(nth) + " of " + std::to_string(calls));
+      crash(nth, seed, history, random);
+      if (HasFailure()) return;
+    }
+  }
+
+  // `crash(files, nth)` says what is to come, `come_up(files)` is what comes after it.
+  template <class Crash, class ComeUp>
+  void CrashInEveryCall(const Crash& crash, const ComeUp& come_up) {
+    InEveryCall([&](uint64_t nth, uint64_t seed, const History& history, std::mt19937_64& random) {
       SimulatedFiles files;
       crash(files, nth);
       const uint64_t last = RunSteps(files, seed, nullptr);
       come_up(files, random);
       ExpectLastCheckpoint(files, history, last, seed + nth);
-      if (HasFatalFailure() || HasNonfatalFailure()) return;
-    }
+    });
   }
 };
 
@@ -129,16 +138,7 @@ TEST_F(BlobStoreCrashTest, AKillInAnyCallLeavesTheLastCheckpoint) {
 // What a killed process left in the system's cache was on no disk: the next one must not build on
 // it before it is.
 TEST_F(BlobStoreCrashTest, APowerCutAfterAKillInAnyCallLeavesTheLastCheckpoint) {
-  const uint64_t seed = RandomTestSeed();
-  SCOPED_TRACE(HowToReplay(seed));
-  History history;
-  SimulatedFiles whole;
-  ASSERT_NE(RunSteps(whole, seed, &history), 0U);
-  const uint64_t calls = whole.calls();
-  const uint64_t stride = StrideOf(calls);
-  std::mt19937_64 random(seed);
-  for (uint64_t nth = 1 + seed % stride; nth <= calls; nth += stride) {
-    SCOPED_TRACE("in call " + std::to_string(nth) + " of " + std::to_string(calls));
+  InEveryCall([](uint64_t nth, uint64_t seed, const History& history, std::mt19937_64& random) {
     SimulatedFiles files;
     files.Kill(nth);
     const uint64_t first = RunSteps(files, seed, nullptr);
@@ -180,7 +180,7 @@ TEST_F(BlobStoreCrashTest, APowerCutAfterAKillInAnyCallLeavesTheLastCheckpoint) 
     ASSERT_EQ(DifferenceFrom(after.at(opened), **store), "");
     const auto valid = (*store)->Validate();
     ASSERT_TRUE(valid) << valid.error().message;
-  }
+  });
 }
 
 }  // namespace

@@ -152,7 +152,7 @@ Expected<void> PersistentRegion::Checkpoint() {
 
 // --- Changes ------------------------------------------------------------------------------------
 
-std::optional<Range> PersistentRegion::Allocate(uint64_t bytes, uint64_t alignment, Fit fit) {
+OptionalRange PersistentRegion::Allocate(uint64_t bytes, uint64_t alignment, Fit fit) {
   log_.MakeRoom();
   const auto range = region_.Allocate(bytes, alignment, fit);
   if (range) Changed(RegionChange::Kind::kAllocate, *range);
@@ -195,7 +195,7 @@ uint64_t PersistentRegion::ReleaseUpTo(uint64_t epoch) {
   return released;
 }
 
-std::optional<Range> PersistentRegion::Resize(Range range, uint64_t bytes, Grow grow) {
+OptionalRange PersistentRegion::Resize(Range range, uint64_t bytes, Grow grow) {
   log_.MakeRoom();
   const auto resized = region_.Resize(range, bytes, grow);
   if (resized) {

@@ -1,7 +1,7 @@
 // PersistentRegion: a RegionAllocator whose changes survive a crash.
 //
 //   auto region = granary::PersistentRegion::Open("data/extents");   // or Create
-//   const std::optional<Range> extent = region->Allocate(65536);
+//   const OptionalRange extent = region->Allocate(65536);
 //   ... write the extent, sync it ...
 //   if (auto synced = region->Sync(); !synced) ...   // From here on it is allocated for ever.
 //
@@ -29,7 +29,6 @@
 #define GRANARY_MEMORY_REGION_PERSISTENT_REGION_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "memory/error.h"
@@ -86,16 +85,16 @@ class PersistentRegion {
   // --- Changes ----------------------------------------------------------------------------------
   // As RegionAllocator's of the same names. May throw std::bad_alloc before anything has changed.
 
-  [[nodiscard]] std::optional<Range> Allocate(uint64_t bytes, uint64_t alignment = 1) {
+  [[nodiscard]] OptionalRange Allocate(uint64_t bytes, uint64_t alignment = 1) {
     return Allocate(bytes, alignment, region_.options().fit);
   }
-  [[nodiscard]] std::optional<Range> Allocate(uint64_t bytes, uint64_t alignment, Fit fit);
+  [[nodiscard]] OptionalRange Allocate(uint64_t bytes, uint64_t alignment, Fit fit);
   [[nodiscard]] bool Reserve(Range range);
   FreeStatus Free(Range range);
   FreeStatus FreeAt(uint64_t offset);
   FreeStatus FreeDeferred(Range range, uint64_t epoch);
   uint64_t ReleaseUpTo(uint64_t epoch);
-  std::optional<Range> Resize(Range range, uint64_t bytes, Grow grow = Grow::kForward);
+  OptionalRange Resize(Range range, uint64_t bytes, Grow grow = Grow::kForward);
   Expected<void> Extend(uint64_t new_size);
   [[nodiscard]] bool Truncate(uint64_t new_size);
   uint64_t TrimTail();

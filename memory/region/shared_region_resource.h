@@ -80,7 +80,7 @@ class SharedRegionResource final : public MemoryResource {
 
   const char* name() const noexcept { return name_; }
   size_t shard_count() const noexcept { return shard_count_; }
-  // A copy, as others change it.
+  // A copy, as others change it. Of its failures, other shards may have served some.
   RegionStats ShardStats(size_t shard) const noexcept;
   // Validates every shard.
   Expected<void> Validate() const;
