@@ -168,18 +168,20 @@ TEST(BlobStoreShrinkEndTest, ItComesToAnEndWhateverIsThere) {
   SCOPED_TRACE(HowToReplay(seed));
   std::mt19937_64 random(seed);
   const int rounds = kCheckedBuild ? 30 : 150;
+  int steps = 0;
   for (int round = 0; round < rounds && !::testing::Test::HasFailure(); ++round) {
     SimulatedFiles files;
     auto store = *BlobStore::OpenFile("blobs", OptionsFor(files));
     BlobExercise exercise(*store, random(),
                           {.bytes_max = 1 + random() % 3000, .blobs_max = 1 + random() % 400});
     for (int i = 0; i < 600; ++i) ASSERT_TRUE(exercise.Step()) << exercise.error();
-    const int steps = ShrinkAll(*store, 1 + random() % 20'000);
+    steps += ShrinkAll(*store, 1 + random() % 20'000);
     ASSERT_TRUE(exercise.CheckAll()) << exercise.error();
-    EXPECT_GT(steps, 0);
     // And stays there.
     EXPECT_EQ(ShrinkAll(*store, 1000), 0);
   }
+  // In some there is nothing to do.
+  EXPECT_GE(steps, rounds);
 }
 
 TEST(BlobStoreShrinkEndTest, AReaderHoldsBackTheEndOfTheFileAndNothingElse) {

@@ -1,4 +1,5 @@
-// The seed of a random test: a new one each run, or the one that GRANARY_TEST_SEED names.
+// The seed of a random test: the same each run, so that what fails is what was changed; the one
+// that GRANARY_TEST_SEED names; or, if that is "random", a new one.
 //
 //   const uint64_t seed = granary::RandomTestSeed();
 //   SCOPED_TRACE(granary::HowToReplay(seed));
@@ -10,14 +11,15 @@
 #include <cstdlib>
 #include <random>
 #include <string>
+#include <string_view>
 
 namespace granary {
 
-// GRANARY_TEST_SEED if it is set, otherwise a number that nobody has chosen.
 inline uint64_t RandomTestSeed() {
-  if (const char* const chosen = std::getenv("GRANARY_TEST_SEED"); chosen != nullptr) {
-    return std::strtoull(chosen, nullptr, 10);
-  }
+  constexpr uint64_t kUsual = 20261121;
+  const char* const chosen = std::getenv("GRANARY_TEST_SEED");
+  if (chosen == nullptr) return kUsual;
+  if (std::string_view(chosen) != "random") return std::strtoull(chosen, nullptr, 10);
   std::random_device device;
   return device();
 }

@@ -1,7 +1,10 @@
 #include "integration/examples/query_engine/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <memory>
+#include <memory_resource>
 #include <new>
 #include <optional>
 #include <string>
@@ -98,30 +101,41 @@ Expected<void> Scan::Run(Operator& to) const {
   return to.Finish();
 }
 
-// Operators are made from the last to the first, and end the other way round.
-Expected<void> Run(const Plan& plan, QueryContext& context, Result& result) {
-  // One is for all else.
-  const bool is_sorted = plan.is_ordered && !plan.limit;
-  context.shares = plan.scans.size() + (plan.is_grouped ? 1 : 0) + (is_sorted ? 1 : 0);
-  Operator* next = &result;
+namespace {
+
+// Made from the last to the first.
+struct Operators {
   std::optional<TopN> top;
   std::optional<Sort> sort;
   std::optional<HashAggregation> aggregation;
   std::array<std::optional<HashJoin>, Plan::kJoinsMax> joins;
+};
+
+Expected<void> RunPlan(const Plan& plan, QueryContext& context, std::pmr::memory_resource& memory,
+                       Result& result) {
+  // One is for all else.
+  const bool is_sorted = plan.is_ordered && !plan.limit;
+  context.shares = plan.scans.size() + (plan.is_grouped ? 1 : 0) + (is_sorted ? 1 : 0);
+  std::pmr::polymorphic_allocator<> allocator(&memory);
+  const auto end = [&](Operators* operators) { allocator.delete_object(operators); };
+  const std::unique_ptr<Operators, decltype(end)> made(allocator.new_object<Operators>(), end);
+  Operator* next = &result;
   if (plan.limit) {
-    next = &top.emplace(context, *plan.limit, *next);
+    next = &made->top.emplace(context, *plan.limit, *next);
   } else if (is_sorted) {
-    next = &sort.emplace(context, *next);
+    next = &made->sort.emplace(context, *next);
   }
-  if (plan.is_grouped) next = &aggregation.emplace(context, *next);
+  if (plan.is_grouped) next = &made->aggregation.emplace(context, *next);
   for (size_t i = plan.scans.size() - 1; i > 0; --i) {
-    next = &joins[i - 1].emplace(context, *next);
+    next = &made->joins[i - 1].emplace(context, *next);
   }
   for (size_t i = 1; i < plan.scans.size(); ++i) {
-    if (auto built = plan.scans[i].Run(joins[i - 1]->build()); !built) return built;
+    if (auto built = plan.scans[i].Run(made->joins[i - 1]->build()); !built) return built;
   }
   return plan.scans[0].Run(*next);
 }
+
+}  // namespace
 
 Expected<void> RunText(std::string_view text, const Tables& tables, QueryContext& context,
                        Result& result) {
@@ -131,7 +145,7 @@ Expected<void> RunText(std::string_view text, const Tables& tables, QueryContext
     if (auto parsed = Parse(text, &*query); !parsed) return parsed;
     State<Plan> plan(*workspace);
     if (auto made = MakePlan(*query, tables, &*plan); !made) return made;
-    return Run(*plan, context, result);
+    return RunPlan(*plan, context, workspace->memory(), result);
   } catch (const std::bad_alloc& refusal) {
     return tl::unexpected(workspace->Explain(refusal));
   }

@@ -51,10 +51,8 @@ struct Plan {
 // plan's memory throws.
 Expected<void> MakePlan(const Query& query, const Tables& tables, Plan* plan);
 
-// Runs it into `result`.
-Expected<void> Run(const Plan& plan, QueryContext& context, Result& result);
-
-// All of it from the text on, the tree and the plan in a workspace of their own.
+// Runs the query of a text into `result`; the tree, the plan and its operators are in a workspace
+// of their own.
 Expected<void> RunText(std::string_view text, const Tables& tables, QueryContext& context,
                        Result& result);
 
