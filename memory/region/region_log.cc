@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "memory/crc32c.h"
-#include "memory/region/little_endian.h"
+#include "memory/little_endian.h"
 #include "memory/region/region_log_format.h"
 #include "memory/region/varint.h"
 
@@ -14,7 +14,6 @@ namespace granary {
 
 namespace {
 
-using region::PutFixed;
 using region::PutVarint;
 
 // A kind and four numbers at most.

@@ -8,7 +8,7 @@
 #include <span>
 
 #include "memory/crc32c.h"
-#include "memory/region/little_endian.h"
+#include "memory/little_endian.h"
 #include "memory/region/region_log.h"
 #include "memory/region/region_snapshot_format.h"
 

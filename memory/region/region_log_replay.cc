@@ -14,7 +14,6 @@ namespace granary {
 
 namespace {
 
-using region::GetFixed;
 using region::GetVarint;
 
 tl::unexpected<Error> Refuse(std::string message, ErrorCode code = ErrorCode::kCorrupt) {

@@ -117,19 +117,18 @@ TEST(RegionLogTest, BytesAreAsDocumented) {
   const Bytes bytes = *files.Contents(kPath);
   ASSERT_EQ(bytes.size(), 40U + 32 + 5);
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data()), 8), "GRAREGLG");
-  EXPECT_EQ(region::GetFixed<uint32_t>(bytes.data() + 8), 1U);
-  EXPECT_EQ(region::GetFixed<uint64_t>(bytes.data() + 16), 5U);
-  EXPECT_EQ(region::GetFixed<uint64_t>(bytes.data() + 24), 9U);
-  EXPECT_EQ(region::GetFixed<uint32_t>(bytes.data() + 32), 0x12345678U);
+  EXPECT_EQ(GetFixed<uint32_t>(bytes.data() + 8), 1U);
+  EXPECT_EQ(GetFixed<uint64_t>(bytes.data() + 16), 5U);
+  EXPECT_EQ(GetFixed<uint64_t>(bytes.data() + 24), 9U);
+  EXPECT_EQ(GetFixed<uint32_t>(bytes.data() + 32), 0x12345678U);
   const std::span all(bytes);
   const uint32_t header_checksum = Crc32c(all.first(36));
-  EXPECT_EQ(region::GetFixed<uint32_t>(bytes.data() + 36), header_checksum);
+  EXPECT_EQ(GetFixed<uint32_t>(bytes.data() + 36), header_checksum);
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data() + 40), 4), "RGRP");
-  EXPECT_EQ(region::GetFixed<uint32_t>(bytes.data() + 44),
-            Crc32c(all.subspan(48), header_checksum));
-  EXPECT_EQ(region::GetFixed<uint64_t>(bytes.data() + 48), 5U);
-  EXPECT_EQ(region::GetFixed<uint64_t>(bytes.data() + 56), 0U);
-  EXPECT_EQ(region::GetFixed<uint64_t>(bytes.data() + 64), 0U);
+  EXPECT_EQ(GetFixed<uint32_t>(bytes.data() + 44), Crc32c(all.subspan(48), header_checksum));
+  EXPECT_EQ(GetFixed<uint64_t>(bytes.data() + 48), 5U);
+  EXPECT_EQ(GetFixed<uint64_t>(bytes.data() + 56), 0U);
+  EXPECT_EQ(GetFixed<uint64_t>(bytes.data() + 64), 0U);
   const uint8_t change[] = {3, 0xac, 0x02, 2, 7};
   for (size_t i = 0; i < sizeof(change); ++i) {
     EXPECT_EQ(static_cast<uint8_t>(bytes[72 + i]), change[i]);

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "memory/region/little_endian.h"
+#include "memory/little_endian.h"
 #include "memory/region/region_snapshot.h"
 #include "memory/region/region_snapshot_format.h"
 #include "memory/region/sealed_blocks.h"
@@ -15,7 +15,6 @@ namespace granary {
 
 namespace {
 
-using region::GetFixed;
 using region::GetVarint;
 
 constexpr const char* kWhere = "DecodeSnapshot";

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "memory/crc32c.h"
-#include "memory/region/little_endian.h"
+#include "memory/little_endian.h"
 #include "memory/region/region_snapshot.h"
 #include "memory/region/region_snapshot_format.h"
 #include "memory/region/sealed_blocks.h"
@@ -15,7 +15,6 @@ namespace granary {
 namespace {
 
 using region::kVarintBytesMax;
-using region::PutFixed;
 using region::PutVarint;
 
 // The distance from one to the other, either way around 2^64, as a number that is small when they

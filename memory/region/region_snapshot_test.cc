@@ -11,7 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "memory/crc32c.h"
-#include "memory/region/little_endian.h"
+#include "memory/little_endian.h"
 #include "memory/region/region_snapshot_format.h"
 #include "memory/region/sealed_blocks.h"
 #include "memory/region/testing/region_driver.h"
@@ -52,12 +52,12 @@ Bytes Resealed(const Bytes& sealed, const std::function<void(Bytes&)>& change) {
   EXPECT_TRUE(unsealed);
   Bytes payload(unsealed->payload.get(), unsealed->payload.get() + unsealed->bytes);
   change(payload);
-  region::PutFixed(payload.data() + region::kFileBytesAt, region::SealedBytes(payload.size()));
+  PutFixed(payload.data() + region::kFileBytesAt, region::SealedBytes(payload.size()));
   return region::Seal(payload);
 }
 
 uint64_t FieldOf(const Bytes& payload, size_t at) {
-  return region::GetFixed<uint64_t>(payload.data() + at);
+  return GetFixed<uint64_t>(payload.data() + at);
 }
 
 TEST(RegionSnapshotTest, ImageComesBackByteForByte) {
@@ -108,8 +108,8 @@ TEST(RegionSnapshotTest, BytesAreAsDocumented) {
   EXPECT_EQ(FieldOf(bytes, 120), 1U) << "those of their order";
   for (size_t i = 0; i < sizeof(sections); ++i) EXPECT_EQ(at(160 + i), sections[i]) << i;
   const std::span<const std::byte> payload(bytes.data(), 168);
-  EXPECT_EQ(region::GetFixed<uint32_t>(bytes.data() + 168), Crc32c(payload));
-  EXPECT_EQ(region::GetFixed<uint32_t>(bytes.data() + 172), Crc32c(payload));
+  EXPECT_EQ(GetFixed<uint32_t>(bytes.data() + 168), Crc32c(payload));
+  EXPECT_EQ(GetFixed<uint32_t>(bytes.data() + 172), Crc32c(payload));
 }
 
 TEST(RegionSnapshotTest, EverySingleBitFlipIsRefused) {
@@ -138,7 +138,7 @@ TEST(RegionSnapshotTest, EveryTruncationAndTrailingByteIsRefused) {
 
 TEST(RegionSnapshotTest, UnknownVersionIsUnsupported) {
   const Bytes bytes = Resealed(Encode(SmallRegion()), [](Bytes& payload) {
-    region::PutFixed(payload.data() + region::kVersionAt, uint32_t{2});
+    PutFixed(payload.data() + region::kVersionAt, uint32_t{2});
   });
   const auto decoded = DecodeSnapshot(bytes);
   ASSERT_FALSE(decoded);
@@ -149,7 +149,7 @@ TEST(RegionSnapshotTest, UnknownVersionIsUnsupported) {
 // What has been written so, with checksums that agree.
 TEST(RegionSnapshotTest, WrongContentsAreRefusedWithTheirPlace) {
   const auto set = [](size_t at, uint64_t number) {
-    return [=](Bytes& payload) { region::PutFixed(payload.data() + at, number); };
+    return [=](Bytes& payload) { PutFixed(payload.data() + at, number); };
   };
   const auto set_byte = [](size_t at, int byte) {
     return [=](Bytes& payload) { payload[at] = static_cast<std::byte>(byte); };
@@ -251,7 +251,7 @@ TEST(RegionSnapshotTest, LoadErrorsNameTheFile) {
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().message, "f/region: a file of 8 bytes is no region snapshot");
   files.Put("f/region", Resealed(Encode(SmallRegion()), [](Bytes& payload) {
-              region::PutFixed(payload.data() + region::kMaxRangesAt, uint64_t{0});
+              PutFixed(payload.data() + region::kMaxRangesAt, uint64_t{0});
             }));
   EXPECT_EQ(LoadSnapshot("f/region", files).error().code, ErrorCode::kCorrupt);
 }

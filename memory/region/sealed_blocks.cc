@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "memory/crc32c.h"
-#include "memory/region/little_endian.h"
+#include "memory/little_endian.h"
 
 namespace granary::region {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "memory/region/little_endian.h"
+#include "memory/little_endian.h"
 #include "memory/region/varint.h"
 #include "memory/testing/random_seed.h"
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -52,6 +53,17 @@ void SimulatedFiles::FailCall(Call kind, size_t nth, int system_errno) {
 void SimulatedFiles::LimitTransfers(size_t bytes) {
   const std::lock_guard lock(mutex_);
   transfer_bytes_max_ = bytes;
+}
+
+void SimulatedFiles::AllowDirect(DirectAlignment alignment, bool is_told) {
+  const std::lock_guard lock(mutex_);
+  direct_ = alignment;
+  tells_direct_ = is_told;
+}
+
+void SimulatedFiles::ForbidAllocation() {
+  const std::lock_guard lock(mutex_);
+  allocates_ = false;
 }
 
 void SimulatedFiles::CutPower(size_t nth) {
@@ -165,7 +177,7 @@ void SimulatedFiles::Apply(const NameChange& change, Names& names) {
 
 void SimulatedFiles::ApplyPart(const Change& change, const Choose& choose, Bytes& contents) {
   enum : size_t { kNone, kWhole, kPrefix, kSectors, kSizeOnly, kCount };
-  const size_t part = choose(change.is_truncation ? kPrefix : kCount);
+  const size_t part = choose(change.is_truncation || change.bytes.empty() ? kPrefix : kCount);
   if (part == kNone) return;
   if (part == kWhole) return Apply(change, contents);
   const size_t begin = change.offset_or_size;
@@ -280,7 +292,9 @@ int SimulatedFiles::Open(const char* path, int flags, mode_t /*mode*/) noexcept 
   opened.reads = access != O_WRONLY;
   opened.writes = access != O_RDONLY;
   const auto at = names_.find(normal);
+  opened.is_direct = (flags & O_DIRECT) != 0;
   if ((flags & O_APPEND) != 0) return Fail(EINVAL);
+  if (opened.is_direct && direct_.memory_bytes == 0) return Fail(EINVAL);
   if ((flags & O_DIRECTORY) != 0) {
     if (at != names_.end()) return Fail(ENOTDIR);
     opened.folder = normal;
@@ -314,40 +328,82 @@ int SimulatedFiles::Close(int file) noexcept {
 }
 
 ssize_t SimulatedFiles::ReadAt(int file, void* bytes, size_t count, off_t offset) noexcept {
+  const iovec piece = {bytes, count};
+  return Read(Call::kReadAt, file, {&piece, 1}, offset);
+}
+
+ssize_t SimulatedFiles::ReadVectorAt(int file, const iovec* pieces, int count,
+                                     off_t offset) noexcept {
+  return Read(Call::kReadVectorAt, file, {pieces, static_cast<size_t>(count)}, offset);
+}
+
+ssize_t SimulatedFiles::WriteAt(int file, const void* bytes, size_t count, off_t offset) noexcept {
+  const iovec piece = {const_cast<void*>(bytes), count};
+  return Write(Call::kWriteAt, file, {&piece, 1}, offset);
+}
+
+ssize_t SimulatedFiles::WriteVectorAt(int file, const iovec* pieces, int count,
+                                      off_t offset) noexcept {
+  return Write(Call::kWriteVectorAt, file, {pieces, static_cast<size_t>(count)}, offset);
+}
+
+bool SimulatedFiles::IsAligned(std::span<const iovec> pieces, off_t offset) const {
+  if (static_cast<size_t>(offset) % direct_.offset_bytes != 0) return false;
+  return std::all_of(pieces.begin(), pieces.end(), [&](const iovec& piece) {
+    return reinterpret_cast<uintptr_t>(piece.iov_base) % direct_.memory_bytes == 0 &&
+           piece.iov_len % direct_.offset_bytes == 0;
+  });
+}
+
+ssize_t SimulatedFiles::Read(Call kind, int file, std::span<const iovec> pieces, off_t offset) {
   const std::lock_guard lock(mutex_);
-  const Outcome outcome = Begin(Call::kReadAt);
+  const Outcome outcome = Begin(kind);
   if (outcome == Outcome::kFails) return -1;
   if (outcome == Outcome::kLastOne) return Fail(EIO);
   const Opened* const opened = Find(file);
   if (opened == nullptr || !opened->reads) return Fail(EBADF);
   if (opened->node == nullptr) return Fail(EISDIR);
-  if (offset < 0) return Fail(EINVAL);
+  if (offset < 0 || pieces.size() > IOV_MAX) return Fail(EINVAL);
+  if (opened->is_direct && !IsAligned(pieces, offset)) return Fail(EINVAL);
   const Bytes& contents = opened->node->now;
   const auto from = static_cast<size_t>(offset);
-  if (from >= contents.size()) return 0;
-  size_t length = std::min(count, contents.size() - from);
-  if (transfer_bytes_max_ != 0) length = std::min(length, transfer_bytes_max_);
-  std::memcpy(bytes, contents.data() + from, length);
-  return static_cast<ssize_t>(length);
+  size_t left = from < contents.size() ? contents.size() - from : 0;
+  if (transfer_bytes_max_ != 0) left = std::min(left, transfer_bytes_max_);
+  size_t done = 0;
+  for (const iovec& piece : pieces) {
+    const size_t length = std::min(piece.iov_len, left - done);
+    if (length == 0) continue;
+    std::memcpy(piece.iov_base, contents.data() + from + done, length);
+    done += length;
+  }
+  return static_cast<ssize_t>(done);
 }
 
-ssize_t SimulatedFiles::WriteAt(int file, const void* bytes, size_t count, off_t offset) noexcept {
+ssize_t SimulatedFiles::Write(Call kind, int file, std::span<const iovec> pieces, off_t offset) {
   const std::lock_guard lock(mutex_);
-  const Outcome outcome = Begin(Call::kWriteAt);
+  const Outcome outcome = Begin(kind);
   if (outcome == Outcome::kFails) return -1;
   const Opened* const opened = Find(file);
   if (opened == nullptr || !opened->writes) return Fail(EBADF);
   if (opened->node == nullptr) return Fail(EISDIR);
-  if (offset < 0) return Fail(EINVAL);
-  if (count == 0) return 0;
-  if (transfer_bytes_max_ != 0) count = std::min(count, transfer_bytes_max_);
-  const auto* const first = static_cast<const std::byte*>(bytes);
+  if (offset < 0 || pieces.size() > IOV_MAX) return Fail(EINVAL);
+  if (opened->is_direct && !IsAligned(pieces, offset)) return Fail(EINVAL);
+  Bytes bytes;
+  for (const iovec& piece : pieces) {
+    const auto* const first = static_cast<const std::byte*>(piece.iov_base);
+    bytes.insert(bytes.end(), first, first + piece.iov_len);
+  }
+  if (transfer_bytes_max_ != 0 && bytes.size() > transfer_bytes_max_) {
+    bytes.resize(transfer_bytes_max_);
+  }
+  if (bytes.empty()) return 0;
+  const auto count = static_cast<ssize_t>(bytes.size());
   ChangeContents(opened->node,
                  {.is_truncation = false,
                   .offset_or_size = static_cast<uint64_t>(offset),
-                  .bytes = Bytes(first, first + count)},
+                  .bytes = std::move(bytes)},
                  outcome == Outcome::kLastOne);
-  return outcome == Outcome::kLastOne ? Fail(EIO) : static_cast<ssize_t>(count);
+  return outcome == Outcome::kLastOne ? Fail(EIO) : count;
 }
 
 int SimulatedFiles::Sync(int file) noexcept {
@@ -380,6 +436,22 @@ int SimulatedFiles::Truncate(int file, off_t bytes) noexcept {
       opened->node,
       {.is_truncation = true, .offset_or_size = static_cast<uint64_t>(bytes), .bytes = {}},
       outcome == Outcome::kLastOne);
+  return outcome == Outcome::kLastOne ? Fail(EIO) : 0;
+}
+
+int SimulatedFiles::Allocate(int file, off_t offset, off_t bytes) noexcept {
+  const std::lock_guard lock(mutex_);
+  const Outcome outcome = Begin(Call::kAllocate);
+  if (outcome == Outcome::kFails) return -1;
+  const Opened* const opened = Find(file);
+  if (opened == nullptr || !opened->writes) return Fail(EBADF);
+  if (opened->node == nullptr || offset < 0 || bytes <= 0) return Fail(EINVAL);
+  if (!allocates_) return Fail(EOPNOTSUPP);
+  const auto end = static_cast<uint64_t>(offset) + static_cast<uint64_t>(bytes);
+  if (end > opened->node->now.size()) {
+    ChangeContents(opened->node, {.is_truncation = false, .offset_or_size = end, .bytes = {}},
+                   outcome == Outcome::kLastOne);
+  }
   return outcome == Outcome::kLastOne ? Fail(EIO) : 0;
 }
 
@@ -437,12 +509,33 @@ int SimulatedFiles::Lock(int file, bool is_exclusive) noexcept {
   return 0;
 }
 
+int SimulatedFiles::Unlock(int file) noexcept {
+  const std::lock_guard lock(mutex_);
+  const Outcome outcome = Begin(Call::kUnlock);
+  if (outcome == Outcome::kFails) return -1;
+  if (outcome == Outcome::kLastOne) return Fail(EIO);
+  if (Find(file) == nullptr) return Fail(EBADF);
+  std::erase_if(leases_, [&](const auto& lease) { return lease.second.holder == file; });
+  return 0;
+}
+
 void* SimulatedFiles::Map(int /*file*/, size_t /*bytes*/, int /*protection*/,
                           off_t /*offset*/) noexcept {
   const std::lock_guard lock(mutex_);
   const Outcome outcome = Begin(Call::kMap);
   if (outcome != Outcome::kFails) errno = outcome == Outcome::kLastOne ? EIO : ENODEV;
   return MAP_FAILED;
+}
+
+int SimulatedFiles::DirectAlignmentOf(int file, DirectAlignment* alignment) noexcept {
+  const std::lock_guard lock(mutex_);
+  const Outcome outcome = Begin(Call::kDirectAlignmentOf);
+  if (outcome == Outcome::kFails) return -1;
+  if (outcome == Outcome::kLastOne) return Fail(EIO);
+  if (Find(file) == nullptr) return Fail(EBADF);
+  if (!tells_direct_) return Fail(EOPNOTSUPP);
+  *alignment = direct_;
+  return 0;
 }
 
 }  // namespace granary

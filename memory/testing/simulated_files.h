@@ -60,8 +60,13 @@ class SimulatedFiles final : public FileCalls {
     kUnlink,
     kLock,
     kMap,
+    kReadVectorAt,
+    kWriteVectorAt,
+    kAllocate,
+    kDirectAlignmentOf,
+    kUnlock,
   };
-  static constexpr size_t kCalls = 11;
+  static constexpr size_t kCalls = 16;
 
   // A number below `limit`, which is not 0. What becomes of unsynced writes is asked of it, one
   // question after the other, so that a test may also try all answers.
@@ -76,8 +81,14 @@ class SimulatedFiles final : public FileCalls {
   void FailCall(size_t nth, int system_errno);
   // The same among the calls of one kind.
   void FailCall(Call kind, size_t nth, int system_errno);
-  // ReadAt and WriteAt do so many bytes at most; 0 for as many as they are asked for.
+  // A read or a write does so many bytes at most; 0 for as many as it is asked for.
   void LimitTransfers(size_t bytes);
+  // Files can be opened with O_DIRECT, which they cannot from the start, and are read and written
+  // then at multiples of these alone (EINVAL): memory, offsets and lengths. `is_told` says whether
+  // DirectAlignmentOf answers.
+  void AllowDirect(DirectAlignment alignment, bool is_told = true);
+  // Allocate fails with EOPNOTSUPP from now on.
+  void ForbidAllocation();
   // The power goes in the nth call from now on: whether that is done nobody learns, and it and all
   // that follow fail with EIO. Reboot() comes next.
   void CutPower(size_t nth);
@@ -120,17 +131,23 @@ class SimulatedFiles final : public FileCalls {
   ssize_t ReadAt(int file, void* bytes, size_t count, off_t offset) noexcept override;
   ssize_t WriteAt(int file, const void* bytes, size_t count, off_t offset) noexcept override;
   int Sync(int file) noexcept override;
+  ssize_t ReadVectorAt(int file, const iovec* pieces, int count, off_t offset) noexcept override;
+  ssize_t WriteVectorAt(int file, const iovec* pieces, int count, off_t offset) noexcept override;
   int Truncate(int file, off_t bytes) noexcept override;
+  int Allocate(int file, off_t offset, off_t bytes) noexcept override;
   off_t Size(int file) noexcept override;
   int Rename(const char* from, const char* to) noexcept override;
   int Unlink(const char* path) noexcept override;
   int Lock(int file, bool is_exclusive) noexcept override;
+  int Unlock(int file) noexcept override;
   void* Map(int file, size_t bytes, int protection, off_t offset) noexcept override;
+  int DirectAlignmentOf(int file, DirectAlignment* alignment) noexcept override;
 
  private:
   using Bytes = std::vector<std::byte>;
 
-  // A change of a file's contents: a write, or a new size.
+  // A change of a file's contents: a write, or a new size. A write of nothing is an allocation: the
+  // file is as large as its offset then, or larger.
   struct Change {
     bool is_truncation = false;
     uint64_t offset_or_size = 0;
@@ -161,6 +178,7 @@ class SimulatedFiles final : public FileCalls {
     std::string folder;
     bool reads = false;
     bool writes = false;
+    bool is_direct = false;
   };
   struct Lease {
     int holder;
@@ -176,6 +194,10 @@ class SimulatedFiles final : public FileCalls {
 
   // Counts the call, and says what becomes of it.
   Outcome Begin(Call kind);
+  ssize_t Read(Call kind, int file, std::span<const iovec> pieces, off_t offset);
+  ssize_t Write(Call kind, int file, std::span<const iovec> pieces, off_t offset);
+  // Whether O_DIRECT takes it.
+  bool IsAligned(std::span<const iovec> pieces, off_t offset) const;
   static int Fail(int system_errno);
   Opened* Find(int file);
   static void Apply(const Change& change, Bytes& contents);
@@ -202,6 +224,9 @@ class SimulatedFiles final : public FileCalls {
   size_t fail_kind_in_ = 0;
   int fail_kind_errno_ = 0;
   size_t transfer_bytes_max_ = 0;
+  DirectAlignment direct_;
+  bool tells_direct_ = false;
+  bool allocates_ = true;
   size_t end_in_ = 0;
   End end_ = End::kNone;
   bool is_down_ = false;

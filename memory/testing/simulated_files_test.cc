@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <random>
 #include <set>
 #include <string>
@@ -89,6 +90,10 @@ TEST(SimulatedFilesTest, LocksAreThoseOfTheOpenFile) {
   EXPECT_EQ(second->Lock(/*is_exclusive=*/true).error().code, ErrorCode::kBusy);
   ASSERT_TRUE(first->Close());
   EXPECT_TRUE(second->Lock(/*is_exclusive=*/true));
+  auto third = Make(files, "a");
+  EXPECT_EQ(third->Lock(/*is_exclusive=*/true).error().code, ErrorCode::kBusy);
+  EXPECT_EQ(files.Unlock(second->descriptor()), 0);
+  EXPECT_TRUE(third->Lock(/*is_exclusive=*/true));
   files.Reboot(kLoseAll);
   EXPECT_FALSE(second->Sync()) << "a descriptor from before the power cut";
 }
@@ -118,6 +123,71 @@ TEST(SimulatedFilesTest, ShortTransfersAreGoneOnWith) {
   ASSERT_TRUE(file->WriteAt(0, AsBytes("granary")));
   EXPECT_EQ(files.calls(SimulatedFiles::Call::kWriteAt), 4U);
   EXPECT_EQ(TextOf(files, "a"), "granary");
+}
+
+TEST(SimulatedFilesTest, VectoredCallsAreAsTheOthersOfAllTheirPieces) {
+  SimulatedFiles files;
+  auto file = Make(files, "a");
+  std::string gran = "gran";
+  std::string ary = "ary";
+  const iovec pieces[] = {{gran.data(), 4}, {nullptr, 0}, {ary.data(), 3}};
+  EXPECT_EQ(files.WriteVectorAt(file->descriptor(), pieces, 3, 2), 7);
+  EXPECT_EQ(TextOf(files, "a"), std::string(2, '\0') + "granary");
+  EXPECT_EQ(files.unsynced_writes("a"), 1U) << "one call is one write";
+  gran = "....";
+  ary = "...";
+  EXPECT_EQ(files.ReadVectorAt(file->descriptor(), pieces, 3, 4), 5);
+  EXPECT_EQ(gran + ary, "anary..");
+  EXPECT_EQ(files.ReadVectorAt(file->descriptor(), pieces, 3, 9), 0);
+  files.LimitTransfers(5);
+  EXPECT_EQ(files.ReadVectorAt(file->descriptor(), pieces, 3, 2), 5);
+  EXPECT_EQ(files.WriteVectorAt(file->descriptor(), pieces, 3, 0), 5);
+  EXPECT_EQ(files.ReadVectorAt(file->descriptor(), pieces, IOV_MAX + 1, 0), -1);
+  EXPECT_EQ(errno, EINVAL);
+  EXPECT_EQ(files.calls(SimulatedFiles::Call::kReadVectorAt), 4U);
+  EXPECT_EQ(files.calls(SimulatedFiles::Call::kWriteVectorAt), 2U);
+}
+
+TEST(SimulatedFilesTest, AllocationMakesTheFileLargerAndAPowerCutMayTakeThatBack) {
+  for (const size_t answer : {0U, 1U}) {
+    SimulatedFiles files;
+    files.Put("a", AsBytes("old"));
+    auto file = Make(files, "a");
+    EXPECT_EQ(files.Allocate(file->descriptor(), 1, 1), 0);
+    EXPECT_EQ(TextOf(files, "a"), "old");
+    EXPECT_EQ(files.Allocate(file->descriptor(), 3, 2), 0);
+    EXPECT_EQ(TextOf(files, "a"), std::string("old\0\0", 5));
+    files.Reboot([&](size_t limit) { return std::min(answer, limit - 1); });
+    EXPECT_EQ(TextOf(files, "a"), answer == 0 ? "old" : std::string("old\0\0", 5));
+  }
+  SimulatedFiles files;
+  auto file = Make(files, "a");
+  files.ForbidAllocation();
+  EXPECT_EQ(files.Allocate(file->descriptor(), 0, 8), -1);
+  EXPECT_EQ(errno, EOPNOTSUPP);
+}
+
+TEST(SimulatedFilesTest, DirectFilesTakeWhatIsAlignedAlone) {
+  SimulatedFiles files;
+  EXPECT_EQ(File::Open("a", O_RDWR | O_CREAT | O_DIRECT, 0644, files).error().system_errno, EINVAL);
+  EXPECT_TRUE(files.Paths().empty());
+  files.AllowDirect({.memory_bytes = 16, .offset_bytes = 8});
+  auto file = File::Open("a", O_RDWR | O_CREAT | O_DIRECT, 0644, files);
+  ASSERT_TRUE(file);
+  DirectAlignment told;
+  ASSERT_EQ(files.DirectAlignmentOf(file->descriptor(), &told), 0);
+  EXPECT_EQ(told.memory_bytes, 16U);
+  EXPECT_EQ(told.offset_bytes, 8U);
+  alignas(16) std::byte bytes[32] = {};
+  EXPECT_TRUE(file->WriteAt(8, std::span(bytes).first(16)));
+  EXPECT_FALSE(file->WriteAt(4, std::span(bytes).first(16)));
+  EXPECT_FALSE(file->WriteAt(8, std::span(bytes).first(12)));
+  EXPECT_FALSE(file->ReadAt(8, std::span(bytes).subspan(8, 8)));
+  EXPECT_TRUE(file->ReadAt(8, std::span(bytes).subspan(16, 8)));
+  EXPECT_TRUE(Make(files, "a")->WriteAt(1, std::span(bytes).first(3))) << "this one is not";
+  files.AllowDirect({.memory_bytes = 16, .offset_bytes = 8}, /*is_told=*/false);
+  EXPECT_EQ(files.DirectAlignmentOf(file->descriptor(), &told), -1);
+  EXPECT_EQ(errno, EOPNOTSUPP);
 }
 
 TEST(SimulatedFilesTest, PowerCutKeepsWhatWasSynced) {

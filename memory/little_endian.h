@@ -1,12 +1,12 @@
-// Fixed-size numbers in files: little endian, wherever they are written. Internal to memory/region.
-#ifndef GRANARY_MEMORY_REGION_LITTLE_ENDIAN_H_
-#define GRANARY_MEMORY_REGION_LITTLE_ENDIAN_H_
+// Fixed-size numbers in files: little endian, wherever they are written.
+#ifndef GRANARY_MEMORY_LITTLE_ENDIAN_H_
+#define GRANARY_MEMORY_LITTLE_ENDIAN_H_
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 
-namespace granary::region {
+namespace granary {
 
 // At `at`; compilers make one store of it, and one load of the other.
 template <std::unsigned_integral Number>
@@ -23,6 +23,6 @@ Number GetFixed(const std::byte* at) noexcept {
   return number;
 }
 
-}  // namespace granary::region
+}  // namespace granary
 
-#endif  // GRANARY_MEMORY_REGION_LITTLE_ENDIAN_H_
+#endif  // GRANARY_MEMORY_LITTLE_ENDIAN_H_
