@@ -31,6 +31,12 @@ def granary_repositories():
         include = "/usr/include/isa-l",
         libraries = {"crc": ["-lisal"]},
     )
+    system_library(
+        name = "liburing",
+        package = "liburing-dev",
+        proof = "/usr/include/liburing.h",
+        libraries = {"liburing": ["-luring"]},
+    )
 
 def granary_dev_repositories():
     """The repositories of granary's own tests and benchmarks."""
