@@ -85,6 +85,12 @@ def _tools():
         proof = "/usr/include/zlib.h",
         libraries = {"zlib": ["-lz"]},
     )
+    system_library(
+        name = "zstd",
+        package = "libzstd-dev",
+        proof = "/usr/include/zstd.h",
+        libraries = {"zstd": ["-lzstd"]},
+    )
 
 def _peers():
     # The headers of the arenas are private to RocksDB and LevelDB: no binary package has them. Both are built as their authors release
