@@ -131,7 +131,7 @@ CompactingHeap::~CompactingHeap() {
 // --- Records ------------------------------------------------------------------------------------
 
 region::HeapRecord* CompactingHeap::Find(BlockHandle block) const noexcept {
-  if (block.index == 0 || block.index > records_.touched()) return nullptr;
+  if (!records_.IsKnown(block.index)) return nullptr;
   Record& record = records_.At(block.index);
   // One that is being freed for the last time has the generation of no handle.
   const bool is_it = record.state == State::kBlock && record.generation == block.generation &&

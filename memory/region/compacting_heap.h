@@ -33,8 +33,13 @@
 // Pinned blocks do not move, and cannot be freed; what is above them can still go below them. The
 // heap's end does not fall below the highest of them.
 //
-// Costs of the rest. RegionAllocator's, and O(log n). 64 bytes a block or piece, 32 a hole; no
-// malloc after Create, but for plans and errors, and once for the largest typed block.
+// Memory. Chunks above the end go back as blocks are freed and defragmented. 64 bytes a block or
+// piece and 32 a hole beside them: the former go back too, by Trim, where 64 that were neighbours
+// are all gone; new blocks take the lowest that are free, so that they gather. The latter stay at
+// their peak.
+//
+// Costs of the rest. RegionAllocator's, and O(log n). No malloc after Create, but for plans, errors
+// and memory that goes back, and once for the largest typed block.
 //
 // Threading. One thread at a time; SharedCompactingHeap is for any.
 //
@@ -65,6 +70,7 @@
 #include "memory/region/heap_index.h"
 #include "memory/region/heap_pin.h"
 #include "memory/region/heap_record.h"
+#include "memory/region/heap_records.h"
 #include "memory/region/heap_scratch.h"
 #include "memory/region/heap_space.h"
 #include "memory/region/heap_types.h"
@@ -155,8 +161,9 @@ class CompactingHeap final : private PinOwner {
   // resolved, another plan may find more.
   CompactionPlan Plan(const MoveBudget& budget = {}, bool onto_itself = false);
 
-  // Gives chunks above the end back to the system; returns bytes.
-  uint64_t Trim() noexcept { return space_.memory().TrimTo(space_.end_bytes()); }
+  // Gives chunks above the end, and pages of records of which none is used, back to the system, as
+  // many as there are. Returns bytes.
+  uint64_t Trim() noexcept;
 
   // --- Questions --------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class HeapModel {
   }
 
   void Step() {
-    const uint64_t choice = Below(16);
+    const uint64_t choice = Below(17);
     if (choice < 5) return Allocate();
     if (choice < 8) return FreeOne();
     switch (choice) {
@@ -52,6 +52,8 @@ class HeapModel {
         return TryStale();
       case 13:
         return Gather();
+      case 14:
+        return Trim();
       default:
         return Defragment();
     }
@@ -206,6 +208,12 @@ class HeapModel {
     if (heap_->Gather(handle)) {
       ASSERT_EQ(heap_->PiecesOf(handle).value(), 1u);
     }
+  }
+
+  void Trim() {
+    const uint64_t before = heap_->Stats().held_bytes;
+    const uint64_t given = heap_->Trim();
+    ASSERT_EQ(heap_->Stats().held_bytes, before - given);
   }
 
   void Defragment() {

@@ -74,6 +74,10 @@ void CompactingHeap::ForgetWindows() noexcept {
   has_skipped_in_plan_ = false;
 }
 
+uint64_t CompactingHeap::Trim() noexcept {
+  return space_.memory().TrimTo(space_.end_bytes()) + records_.GiveBack();
+}
+
 void CompactingHeap::End(Run& run) const noexcept {
   run.report.fragmentation_after = Fragmentation();
 }

@@ -16,7 +16,8 @@ HeapStats CompactingHeap::Stats() const noexcept {
           .used_bytes = space_.used_bytes(),
           .free_bytes = space_.free_bytes(),
           .largest_hole_bytes = space_.largest_hole_bytes(),
-          .held_bytes = space_.memory().held_bytes(),
+          .held_bytes = space_.memory().held_bytes() + records_.held_bytes(),
+          .record_bytes = records_.held_bytes(),
           .blocks = blocks_,
           .scattered_blocks = scattered_blocks_,
           .pieces = pieces_,
@@ -88,6 +89,7 @@ Expected<void> CompactingHeap::Validate() {
   }
   if (reserved != reserved_bytes_) return broken("the sum of reserved bytes is wrong");
   if (pins != pins_) return broken("the count of pins is wrong");
+  if (!records_.IsConsistent(used.size())) return broken("what is known of records is wrong");
   return {};
 }
 

@@ -182,8 +182,10 @@ struct HeapStats {
   // limit_bytes - used_bytes.
   uint64_t free_bytes = 0;
   uint64_t largest_hole_bytes = 0;
-  // What it has of the system.
+  // What it has of the system: chunks, and what it knows of blocks.
   uint64_t held_bytes = 0;
+  // Of these, what it knows of blocks. A budget is not charged for it.
+  uint64_t record_bytes = 0;
   uint64_t blocks = 0;
   uint64_t scattered_blocks = 0;
   // Ranges that blocks consist of.

@@ -54,6 +54,7 @@ void Work(SharedCompactingHeap& heap, uint64_t seed, std::atomic<uint64_t>& dama
       pins.clear();
     } else if (choice == 14) {
       (void)heap.Defragment({.bytes = random() % 100'000});
+      if (random() % 4 == 0) (void)heap.Trim();
     } else {
       const auto [block, tag] = blocks[random() % blocks.size()];
       (void)heap.Gather(block);
@@ -144,6 +145,40 @@ TEST(SharedCompactingHeapTest, ConstructorsAndDestructorsMayCallTheHeap) {
   EXPECT_EQ(heap->Stats().blocks, 2u);
   Succeeds(heap->Free(owner));
   EXPECT_EQ(heap->Stats().blocks, 0u);
+}
+
+TEST(SharedCompactingHeapTest, HandlesStayStaleWhileOthersTrim) {
+  const auto heap = SharedCompactingHeap::Create({.limit_bytes = 8 << 20}).value();
+  std::atomic<bool> ends{false};
+  std::thread trimmer([&] {
+    while (!ends) {
+      (void)heap->Trim();
+      std::this_thread::yield();
+    }
+  });
+  std::atomic<uint64_t> damaged{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&] {
+      std::vector<BlockHandle> stale;
+      for (int round = 0; round < 20; ++round) {
+        std::vector<BlockHandle> blocks;
+        for (int i = 0; i < 500; ++i) blocks.push_back(heap->Allocate(16).value());
+        for (const BlockHandle block : stale) damaged += heap->IsLive(block);
+        for (const BlockHandle block : blocks) damaged += !heap->Free(block);
+        stale.insert(stale.end(), blocks.begin(), blocks.begin() + 50);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ends = true;
+  trimmer.join();
+  EXPECT_EQ(damaged.load(), 0u);
+  (void)heap->Trim();
+  // What is known of pages that went.
+  EXPECT_LT(heap->Stats().held_bytes, 4096u);
+  const auto valid = heap->Validate();
+  EXPECT_TRUE(valid) << valid.error().message;
 }
 
 TEST(SharedCompactingHeapTest, OfTwoThreadsThatFreeABlockOneFindsItStale) {
