@@ -26,6 +26,16 @@ struct CompactionRun {
 
   uint64_t bytes_left() const noexcept { return budget.bytes - bytes; }
   bool CanMove() const noexcept { return moves < budget.moves; }
+  // How much memory may go back to the system when the moves have ended. That takes about twice as
+  // long as copying, so: half of the bytes that are left, and a little in any case, lest it never
+  // goes.
+  uint64_t GiveBackMax() const noexcept {
+    if (report.stop == DefragStop::kDeadline) return kGiveBackMin;
+    if (!has_limit()) return MoveBudget::kNoLimit;
+    const uint64_t spent = std::max(bytes, moves * MoveBudget::kMoveBytes);
+    return kGiveBackMin + (budget.bytes - std::min(budget.bytes, spent)) / 2;
+  }
+  bool has_limit() const noexcept { return budget.bytes != MoveBudget::kNoLimit; }
   // False if there are none left.
   bool Look() noexcept {
     if (looks_left == 0) return false;
@@ -51,6 +61,7 @@ struct CompactionRun {
 
  private:
   static constexpr uint64_t kPartBytes = uint64_t{256} << 10;
+  static constexpr uint64_t kGiveBackMin = uint64_t{16} << 10;
 };
 
 // A move whose space is taken and whose block is marked. Numbers are those of records.

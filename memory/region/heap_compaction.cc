@@ -12,6 +12,12 @@ namespace {
 
 constexpr uint64_t kNoEnd = UINT64_MAX;
 
+// Memory goes back by so much at a time, about 15 us on the reference machine.
+constexpr uint64_t kSliceBytes = uint64_t{64} << 10;
+constexpr uint64_t kRunsPerSlice = 4;
+// So much of idle records stays: they come and go with single blocks.
+constexpr uint64_t kIdleRecordBytes = uint64_t{64} << 10;
+
 }  // namespace
 
 const char* DefragStopName(DefragStop stop) noexcept {
@@ -44,9 +50,16 @@ DefragReport CompactingHeap::Defragment(const MoveBudget& budget, const DefragGo
     run.report.stop = DefragStop::kBusy;
   } else {
     is_defragmenting_ = true;
+    // Who does not mind how long it takes need not wait for its memory either.
+    uint64_t no_limit = MoveBudget::kNoLimit;
     while (Advance(run)) {
+      if (!run.has_limit()) (void)GiveBackSlice(no_limit);
+    }
+    uint64_t left = run.GiveBackMax();
+    while (GiveBackSlice(left)) {
     }
     is_defragmenting_ = false;
+    EndGivingBack(run, left);
   }
   End(run);
   return run.report;
@@ -72,6 +85,30 @@ void CompactingHeap::ForgetWindows() noexcept {
   space_.segments().ForgetSlid();
   skipped_bytes_ = kNothingSkipped;
   has_skipped_in_plan_ = false;
+}
+
+bool CompactingHeap::HasMemoryToGiveBack() const noexcept {
+  return space_.surplus_bytes() != 0 || records_.idle_bytes() >= 2 * kIdleRecordBytes;
+}
+
+bool CompactingHeap::GiveBackSlice(uint64_t& left) noexcept {
+  if (!HasMemoryToGiveBack()) return false;
+  const uint64_t slice = std::min(left, kSliceBytes);
+  uint64_t given = space_.surplus_bytes() != 0 ? space_.Shrink(slice) : 0;
+  if (given == 0 && records_.idle_bytes() >= 2 * kIdleRecordBytes) {
+    // They may lie apart, and then it is the calls that take time.
+    given =
+        records_.GiveBack(std::min(slice, records_.idle_bytes() - kIdleRecordBytes), kRunsPerSlice);
+    if (given != 0) given = std::max(given, kSliceBytes / 2);
+  }
+  left -= std::min(left, given);
+  return given != 0 && left != 0;
+}
+
+void CompactingHeap::EndGivingBack(Run& run, uint64_t left) const noexcept {
+  const DefragStop stop = run.report.stop;
+  const bool has_moved_all = stop == DefragStop::kGoalReached || stop == DefragStop::kNoProgress;
+  if (has_moved_all && left == 0 && HasMemoryToGiveBack()) run.report.stop = DefragStop::kBudget;
 }
 
 uint64_t CompactingHeap::Trim() noexcept {
@@ -235,9 +272,10 @@ std::optional<CompactingHeap::Choice> CompactingHeap::ChooseEvacuation(Run& run)
 
 // The second phase: the next block of the window that has free bytes right below it.
 CompactingHeap::Choice CompactingHeap::ChooseSlide(Run& run) {
-  for (;;) {
+  for (Record* next = nullptr;;) {
     if (window_.size == 0 && !OpenWindow()) return {.stop = DefragStop::kNoProgress};
-    Record* const piece = index_.LowestFrom(cursor_);
+    Record* const piece = next != nullptr ? next : index_.LowestFrom(cursor_);
+    next = nullptr;
     if (piece == nullptr || piece->offset >= window_.end()) {
       if (CloseWindow()) return {.stop = DefragStop::kNoProgress};
       if (!run.Look()) return {.stop = DefragStop::kBudget};
@@ -247,6 +285,8 @@ CompactingHeap::Choice CompactingHeap::ChooseSlide(Run& run) {
     const Range held = HeldBy(*piece);
     const uint64_t at = cursor_;
     cursor_ = held.end();
+    // A descent for each that stays would take longer than the moves.
+    next = index_.NextOf(*piece);
     if (!CanMove(*piece, run)) {
       if (OwnerOf(*piece).pins != 0) {
         index_.Park(*piece);
@@ -256,7 +296,7 @@ CompactingHeap::Choice CompactingHeap::ChooseSlide(Run& run) {
       continue;
     }
     const uint64_t alignment = std::max(AlignmentOf(*piece), options_.grain);
-    const uint64_t used_end = index_.UsedEndBelow(piece->offset);
+    const uint64_t used_end = index_.UsedEndBelow(*piece);
     const uint64_t to = (used_end + alignment - 1) & ~(alignment - 1);
     if (to >= piece->offset) continue;
     const bool overlaps = held.size > piece->offset - to;
@@ -344,7 +384,7 @@ void CompactingHeap::MoveNow(Record& piece, uint64_t to, bool is_slide) noexcept
     index_.Insert(piece);
   }
   const uint64_t begin = to < from.offset ? std::max(from.offset, to + from.size) : from.offset;
-  space_.GiveBack({begin, from.end() - begin});
+  space_.Leave({begin, from.end() - begin});
 }
 
 std::optional<region::StartedMove> CompactingHeap::Start(const Choice& choice) {
@@ -402,7 +442,13 @@ void CompactingHeap::Finish(const region::StartedMove& move) noexcept {
   piece.is_moving = false;
   index_.Insert(piece);
   const uint64_t begin = std::max(from.offset, move.to + from.size);
-  space_.GiveBack({begin, from.end() - begin});
+  const Range left = {begin, from.end() - begin};
+  // A defragmentation gives back when it has ended; a plan's moves are for themselves.
+  if (is_defragmenting_) {
+    space_.Leave(left);
+  } else {
+    space_.GiveBack(left);
+  }
 }
 
 void CompactingHeap::Cancel(const region::StartedMove& move) noexcept {
@@ -450,7 +496,8 @@ bool CompactingHeap::WantsStep(const AutomaticDefrag& automatic) noexcept {
   if (freed_bytes_ < rest_until_freed_bytes_) return false;
   const double fragmentation = Fragmentation();
   if (!is_stepping_ && fragmentation <= automatic.begin_fragmentation) return false;
-  is_stepping_ = fragmentation > automatic.end_fragmentation;
+  is_stepping_ =
+      fragmentation > automatic.end_fragmentation || (is_stepping_ && HasMemoryToGiveBack());
   return is_stepping_;
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
+#include <iterator>
 
 #include "memory/region/heap_record.h"
 
@@ -44,10 +45,18 @@ class HeapIndex {
     return found != movable_.end() ? &*found : nullptr;
   }
 
-  // Where the nearest used range below `offset`, which none that is used contains, ends; 0 for
-  // none.
-  uint64_t UsedEndBelow(uint64_t offset) const noexcept {
-    return std::max(EndBelow(movable_, offset), EndBelow(parked_, offset));
+  // The next one above `record`, both of those that may be moved; nullptr for none. A step or two,
+  // as is what follows where nothing is parked: for one who looks at many in order.
+  HeapRecord* NextOf(HeapRecord& record) noexcept {
+    const auto next = std::next(movable_.iterator_to(record));
+    return next != movable_.end() ? &*next : nullptr;
+  }
+
+  // Where the nearest used range below `record`, which may be moved, ends; 0 for none.
+  uint64_t UsedEndBelow(const HeapRecord& record) const noexcept {
+    const auto at = movable_.iterator_to(record);
+    const uint64_t below = at != movable_.begin() ? EndOf(*std::prev(at)) : 0;
+    return std::max(below, EndBelow(parked_, record.offset));
   }
 
   // Of all that are used: `visit(HeapRecord&)` may erase the record it is called with.

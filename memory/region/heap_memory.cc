@@ -54,12 +54,10 @@ HeapMemory HeapMemory::None(uint64_t limit_bytes) noexcept {
 
 Expected<void> HeapMemory::GrowTo(uint64_t end) {
   if (chunk_bytes_ == 0 || end <= held_bytes_) return {};
-  const uint64_t missing = end - held_bytes_;
-  const uint64_t chunks = missing / chunk_bytes_ + (missing % chunk_bytes_ != 0);
-  // The last chunk may be cut off by the limit.
-  const uint64_t more = chunks <= (limit_bytes_ - held_bytes_) / chunk_bytes_
-                            ? chunks * chunk_bytes_
-                            : limit_bytes_ - held_bytes_;
+  // The last chunk may be cut off by the limit. A part of one may be there already.
+  const uint64_t whole = (end - 1) / chunk_bytes_ * chunk_bytes_;
+  const uint64_t more =
+      (limit_bytes_ - whole < chunk_bytes_ ? limit_bytes_ : whole + chunk_bytes_) - held_bytes_;
   if (budget_ != nullptr && !budget_->TryCharge(more)) {
     return tl::unexpected(Error{.code = ErrorCode::kOutOfMemory,
                                 .message = "the budget refused " + std::to_string(more) +
@@ -74,16 +72,25 @@ Expected<void> HeapMemory::GrowTo(uint64_t end) {
   return {};
 }
 
-void HeapMemory::ShrinkTo(uint64_t end) noexcept {
-  if (held_bytes_ - std::min(held_bytes_, end) >= 2 * chunk_bytes_ && chunk_bytes_ != 0) {
-    (void)TrimTo(std::min(held_bytes_, end + chunk_bytes_));
-  }
+uint64_t HeapMemory::ShrinkTo(uint64_t end, uint64_t bytes_max) noexcept {
+  if (chunk_bytes_ == 0 || end >= held_bytes_) return 0;
+  const uint64_t above = held_bytes_ - end;
+  if (above / 2 < chunk_bytes_) return 0;
+  const uint64_t kept = ((end + chunk_bytes_ - 1) / chunk_bytes_ + 1) * chunk_bytes_;
+  if (kept >= held_bytes_) return 0;
+  const uint64_t less = std::min(bytes_max, held_bytes_ - kept);
+  const uint64_t page_bytes = system_.page_bytes();
+  return GiveBackFrom(
+      std::min(held_bytes_, (held_bytes_ - less + page_bytes - 1) / page_bytes * page_bytes));
 }
 
 uint64_t HeapMemory::TrimTo(uint64_t end) noexcept {
   if (chunk_bytes_ == 0) return 0;
   const uint64_t chunks = end / chunk_bytes_ + (end % chunk_bytes_ != 0);
-  const uint64_t kept = std::min(held_bytes_, chunks * chunk_bytes_);
+  return GiveBackFrom(std::min(held_bytes_, chunks * chunk_bytes_));
+}
+
+uint64_t HeapMemory::GiveBackFrom(uint64_t kept) noexcept {
   const uint64_t less = held_bytes_ - kept;
   if (less == 0 || !system_.Decommit(kept, less)) return 0;
   held_bytes_ = kept;

@@ -2,8 +2,10 @@
 // caller's memory, or none, behind one interface. Internal to memory/region.
 //
 // Memory of the system comes by the chunk and is there when GrowTo has returned: a system or a
-// budget that has none left is an error and not a signal. Chunks above the end go back once there
-// are two of them, so that an end which rises and falls by a block costs nothing.
+// budget that has none left is an error and not a signal. What is above the end goes back when
+// somebody asks, as much at a time as he allows: taking pages back costs the system as long as
+// copying them. Two chunks are left there, so that an end which rises and falls by a block costs
+// nothing.
 //
 // Threading. One thread at a time.
 #ifndef GRANARY_MEMORY_REGION_HEAP_MEMORY_H_
@@ -44,12 +46,20 @@ class HeapMemory {
   // The bytes below `end`, which is at most the limit, are there. kOutOfMemory, and nothing has
   // changed.
   Expected<void> GrowTo(uint64_t end);
-  // Nothing above `end` is used any more: whole chunks may go back, but for one.
-  void ShrinkTo(uint64_t end) noexcept;
+  // What is above `end`, where nothing is used, and the two chunks behind it.
+  uint64_t surplus_bytes(uint64_t end) const noexcept {
+    const uint64_t above = held_bytes_ - (end < held_bytes_ ? end : held_bytes_);
+    return chunk_bytes_ != 0 && above / 2 >= chunk_bytes_ ? above - 2 * chunk_bytes_ : 0;
+  }
+  // Nothing above `end` is used any more: whole chunks go back once there are two of them, but for
+  // one. At most `bytes_max`, in whole pages; returns bytes.
+  uint64_t ShrinkTo(uint64_t end, uint64_t bytes_max) noexcept;
   // All whole chunks; returns bytes.
   uint64_t TrimTo(uint64_t end) noexcept;
 
  private:
+  // From there on, to the system.
+  uint64_t GiveBackFrom(uint64_t kept) noexcept;
   HeapMemory(SystemMemory system, std::byte* data, uint64_t limit_bytes, uint64_t chunk_bytes,
              MemoryBudget* budget) noexcept;
 

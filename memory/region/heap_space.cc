@@ -24,7 +24,8 @@ HeapSpace::HeapSpace(HeapMemory memory, RegionAllocator region, const HeapOption
       region_(std::move(region)),
       segments_(options.grain),
       grain_(options.grain),
-      limit_bytes_(memory_.limit_bytes() & ~(options.grain - 1)) {}
+      limit_bytes_(memory_.limit_bytes() & ~(options.grain - 1)),
+      chunk_bytes_(options.chunk_bytes) {}
 
 Expected<HeapSpace> HeapSpace::Create(HeapMemory memory, const HeapOptions& options) {
   SystemCalls& calls =
@@ -98,7 +99,7 @@ Expected<uint64_t> HeapSpace::TakeAtEnd(uint64_t bytes, uint64_t alignment) {
     return tl::unexpected(std::move(grown.error()));
   }
   if (auto extended = region_.Extend(offset + bytes); !extended) {
-    memory_.ShrinkTo(end_);
+    (void)memory_.ShrinkTo(end_, bytes + chunk_bytes_);
     return tl::unexpected(std::move(extended.error()));
   }
   (void)region_.Reserve({offset, bytes});
@@ -114,6 +115,13 @@ bool HeapSpace::TakeExactly(Range range) noexcept {
 }
 
 void HeapSpace::GiveBack(Range range) noexcept {
+  const uint64_t end_before = end_;
+  Leave(range);
+  // A chunk more than what it frees, so that what moves have left behind goes sometime.
+  if (end_ < end_before) (void)Shrink(end_before - end_ + chunk_bytes_);
+}
+
+void HeapSpace::Leave(Range range) noexcept {
   if (range.size == 0) return;
   (void)region_.Free(range);
   used_ -= range.size;
@@ -122,7 +130,6 @@ void HeapSpace::GiveBack(Range range) noexcept {
   (void)region_.TrimTail();
   end_ = region_.size_bytes();
   if (end_ == 0) segments_.Reset();
-  memory_.ShrinkTo(end_);
 }
 
 }  // namespace granary::region

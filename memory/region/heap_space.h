@@ -51,8 +51,15 @@ class HeapSpace {
   bool HasRoomAtEnd(uint64_t bytes, uint64_t alignment) const noexcept;
   // All of it is free, and below the end.
   [[nodiscard]] bool TakeExactly(Range range) noexcept;
-  // What was taken, or a part.
+  // What was taken, or a part. Memory above the end may go back to the system, as much as `range`
+  // and a chunk.
   void GiveBack(Range range) noexcept;
+  // The same, and all memory stays: for moves, which are to take no longer than copying does.
+  void Leave(Range range) noexcept;
+
+  // Memory beyond what is kept above the end, and how much of it, `bytes_max` at most, goes back.
+  uint64_t surplus_bytes() const noexcept { return memory_.surplus_bytes(end_); }
+  uint64_t Shrink(uint64_t bytes_max) noexcept { return memory_.ShrinkTo(end_, bytes_max); }
 
  private:
   HeapSpace(HeapMemory memory, RegionAllocator region, const HeapOptions& options) noexcept;
@@ -67,6 +74,7 @@ class HeapSpace {
   SegmentMap segments_;
   uint64_t grain_;
   uint64_t limit_bytes_;
+  uint64_t chunk_bytes_;
   uint64_t end_ = 0;
   uint64_t used_ = 0;
 };

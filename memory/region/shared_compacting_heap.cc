@@ -157,10 +157,17 @@ DefragReport SharedCompactingHeap::Defragment(const MoveBudget& budget, const De
   lock.unlock();
   run.part_bytes = std::min(run.part_bytes, kHoldBytes);
   run.moves_in_parts = options_.observer == nullptr;
+  uint64_t no_limit = MoveBudget::kNoLimit;
   while (options_.observer == nullptr ? AdvanceSilently(run) : AdvanceObserved(run)) {
+    // Who does not mind how long it takes need not wait for its memory either.
+    if (!run.has_limit()) (void)GiveBackSlice(no_limit);
+  }
+  uint64_t left = run.GiveBackMax();
+  while (GiveBackSlice(left)) {
   }
   lock.lock();
   heap_->is_defragmenting_ = false;
+  heap_->EndGivingBack(run, left);
   heap_->End(run);
   return run.report;
 }
@@ -199,6 +206,11 @@ bool SharedCompactingHeap::AdvanceObserved(region::CompactionRun& run) {
     options_.observer->MoveAbandoned(told);
   }
   return true;
+}
+
+bool SharedCompactingHeap::GiveBackSlice(uint64_t& left) {
+  const Lock lock(mutex_);
+  return heap_->GiveBackSlice(left);
 }
 
 void SharedCompactingHeap::StepIfDue() {

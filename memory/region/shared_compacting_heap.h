@@ -104,6 +104,8 @@ class SharedCompactingHeap final : private PinOwner {
   // One move, or as many as one holding of the lock may do; false at the end.
   bool AdvanceSilently(region::CompactionRun& run);
   bool AdvanceObserved(region::CompactionRun& run);
+  // CompactingHeap's, with the lock.
+  bool GiveBackSlice(uint64_t& left);
   void StepIfDue();
   void Unpin(uint32_t number) noexcept override;
 
