@@ -302,7 +302,7 @@ class CompactingHeap final : private PinOwner {
   // A part of it, of `left` bytes at most; false if that was all.
   bool GiveBackSlice(uint64_t& left) noexcept;
   // It says so if there is more to give back than it was allowed to.
-  void EndGivingBack(Run& run, uint64_t left) const noexcept;
+  void EndGivingBack(Run& run, uint64_t left) const;
   void ForgetWindows() noexcept;
   // A block of `bytes`, for which the budget is too small, stays where it is.
   void Skip(Run& run, uint64_t bytes) noexcept;

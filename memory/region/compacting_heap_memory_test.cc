@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -143,6 +144,22 @@ TEST(CompactingHeapMemoryTest, AStepGivesBackNoMoreThanItHasLeft) {
             heap->Stats().end_bytes + 2 * kChunk);
   EXPECT_EQ(heap->Fragmentation(), 0);
   ExpectValid(*heap);
+}
+
+TEST(CompactingHeapMemoryTest, ADeadlineThatHasPassedEndsGivingBackToo) {
+  const auto heap =
+      CompactingHeap::Create({.limit_bytes = 64 << 20, .chunk_bytes = kChunk}).value();
+  const auto blocks = Fill(*heap, (16 << 20) / 65536, 65536);
+  for (size_t i = 0; i < blocks.size(); i += 2) Succeeds(heap->Free(blocks[i]));
+  // All is moved, and most of the memory is there still.
+  while (heap->Fragmentation() > 0) (void)heap->Defragment(MoveBudget::Step(kStep));
+  const uint64_t held = heap->Stats().held_bytes;
+  ASSERT_GT(held, heap->Stats().end_bytes + 8 * kChunk);
+  const DefragReport late = heap->Defragment({.deadline = std::chrono::steady_clock::now()});
+  EXPECT_EQ(late.stop, DefragStop::kDeadline);
+  EXPECT_EQ(heap->Stats().held_bytes, held - (64 << 10));
+  EXPECT_EQ(heap->Defragment().stop, DefragStop::kGoalReached);
+  EXPECT_LT(heap->Stats().held_bytes, heap->Stats().end_bytes + 3 * kChunk);
 }
 
 TEST(CompactingHeapMemoryTest, WhatStepsHaveLeftGoesWhenBlocksAreFreed) {

@@ -3,6 +3,7 @@
 #define GRANARY_MEMORY_REGION_COMPACTION_RUN_H_
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 #include "memory/region/heap_types.h"
@@ -36,6 +37,9 @@ struct CompactionRun {
     return kGiveBackMin + (budget.bytes - std::min(budget.bytes, spent)) / 2;
   }
   bool has_limit() const noexcept { return budget.bytes != MoveBudget::kNoLimit; }
+  bool IsLate() const {
+    return budget.deadline && std::chrono::steady_clock::now() >= *budget.deadline;
+  }
   // False if there are none left.
   bool Look() noexcept {
     if (looks_left == 0) return false;

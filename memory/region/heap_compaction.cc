@@ -56,7 +56,7 @@ DefragReport CompactingHeap::Defragment(const MoveBudget& budget, const DefragGo
       if (!run.has_limit()) (void)GiveBackSlice(no_limit);
     }
     uint64_t left = run.GiveBackMax();
-    while (GiveBackSlice(left)) {
+    while (GiveBackSlice(left) && !run.IsLate()) {
     }
     is_defragmenting_ = false;
     EndGivingBack(run, left);
@@ -105,10 +105,12 @@ bool CompactingHeap::GiveBackSlice(uint64_t& left) noexcept {
   return given != 0 && left != 0;
 }
 
-void CompactingHeap::EndGivingBack(Run& run, uint64_t left) const noexcept {
+void CompactingHeap::EndGivingBack(Run& run, uint64_t left) const {
   const DefragStop stop = run.report.stop;
   const bool has_moved_all = stop == DefragStop::kGoalReached || stop == DefragStop::kNoProgress;
-  if (has_moved_all && left == 0 && HasMemoryToGiveBack()) run.report.stop = DefragStop::kBudget;
+  if (!has_moved_all || !HasMemoryToGiveBack()) return;
+  if (left == 0) run.report.stop = DefragStop::kBudget;
+  if (left != 0 && run.IsLate()) run.report.stop = DefragStop::kDeadline;
 }
 
 uint64_t CompactingHeap::Trim() noexcept {
@@ -131,7 +133,7 @@ bool CompactingHeap::GoesOn(Run& run) const {
     run.report.stop = DefragStop::kGoalReached;
     return false;
   }
-  if (run.budget.deadline && std::chrono::steady_clock::now() >= *run.budget.deadline) {
+  if (run.IsLate()) {
     run.report.stop = DefragStop::kDeadline;
     return false;
   }

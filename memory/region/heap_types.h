@@ -50,7 +50,8 @@ struct MoveBudget {
 
   uint64_t bytes = kNoLimit;
   uint64_t moves = kNoLimit;
-  // Looked at before each move; of a block that is moved in parts, before each.
+  // Looked at before each move, and before each 64 KiB that go back to the system; of a block that
+  // is moved in parts, before each.
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
 
   // Takes about as long as copying `bytes`, however small the blocks are.
@@ -72,7 +73,7 @@ struct DefragGoal {
 enum class DefragStop : uint8_t {
   kGoalReached,
   kBudget,       // The bytes or the moves are spent, or memory is left to give back.
-  kDeadline,     // It has passed.
+  kDeadline,     // It has passed, with moves or memory left.
   kNoProgress,   // No move brings the goal nearer: blocks are pinned, or too large for the budget.
   kBusy,         // Another Defragment is running: this one was called by a MoveObserver.
   kOutOfMemory,  // A plan has no room for another move.

@@ -163,7 +163,7 @@ DefragReport SharedCompactingHeap::Defragment(const MoveBudget& budget, const De
     if (!run.has_limit()) (void)GiveBackSlice(no_limit);
   }
   uint64_t left = run.GiveBackMax();
-  while (GiveBackSlice(left)) {
+  while (GiveBackSlice(left) && !run.IsLate()) {
   }
   lock.lock();
   heap_->is_defragmenting_ = false;
