@@ -2,13 +2,13 @@
 // promises to be, and every byte is what it was.
 //
 // GRANARY_TEST_DIVISOR sets how much smaller than PMDK's they are.
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -40,27 +40,28 @@ class HeapTarget {
     const auto block = heap_->Allocate(bytes);
     if (!block) return std::nullopt;
     const Object object = {*block, ++tag_};
-    WritePattern(*heap_, object.block, object.tag);
-    live_.emplace(object.tag, object.block);
+    pattern_.resize(bytes);
+    PatternOf(object.tag, pattern_);
+    Succeeds(heap_->Write(object.block, 0, pattern_));
     return object;
   }
-  void Free(const Object& object) {
-    Succeeds(heap_->Free(object.block));
-    live_.erase(object.tag);
-  }
+  void Free(const Object& object) { Succeeds(heap_->Free(object.block)); }
+  void Remains(const Object& object) { left_.push_back(object); }
 
   CompactingHeap& heap() { return *heap_; }
-  // How many blocks are not what was written to them.
+  // How many of the blocks that are left are not what was written to them.
   uint64_t CountDamaged() const {
+    EXPECT_EQ(left_.size(), heap_->Stats().blocks);
     uint64_t damaged = 0;
-    for (const auto& [tag, block] : live_) damaged += !HasPattern(*heap_, block, tag);
+    for (const Object& object : left_) damaged += !HasPattern(*heap_, object.block, object.tag);
     return damaged;
   }
 
  private:
   std::unique_ptr<CompactingHeap> heap_;
   uint64_t tag_ = 0;
-  std::unordered_map<uint64_t, BlockHandle> live_;
+  std::vector<std::byte> pattern_;
+  std::vector<Object> left_;
 };
 
 struct Case {
