@@ -62,6 +62,8 @@ figure {
 figcaption { font-weight: 600; font-size: 14px; margin-bottom: 4px; }
 svg.plot { display: block; width: 100%; max-width: 540px; height: auto; color: var(--text); }
 .chart svg.plot { max-width: none; }
+figure.drawn { margin: 12px 0; }
+.drawn svg { display: block; width: 100%; height: auto; }
 .gridline { stroke-opacity: 0.4; }
 .scroll { overflow-x: auto; }
 table {

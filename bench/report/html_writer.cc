@@ -240,6 +240,19 @@ std::string Figures(const Chapter& chapter, const Plots& plots) {
   return html + "</div>\n";
 }
 
+// What programs draw of the chapter's cases, each over the page's width.
+std::string PicturesOf(const Chapter& chapter, const Page& page) {
+  std::string html;
+  for (const CaseResults* one_case : chapter.cases) {
+    const std::string name = chapter.suite + "/" + one_case->name().case_name;
+    const auto picture = page.pictures.find(name);
+    if (picture != page.pictures.end()) {
+      html += Figure(" class=\"drawn\"", name, picture->second);
+    }
+  }
+  return html;
+}
+
 std::string RenderChapter(const Chapter& chapter, const Page& page) {
   std::string html = fmt::format("<h3>{}<small>{}</small></h3>\n", EscapeHtml(chapter.family),
                                  chapter.timed ? "time of an operation, logarithmic; less is better"
@@ -254,7 +267,10 @@ std::string RenderChapter(const Chapter& chapter, const Page& page) {
       rows.push_back(&comparison);
     }
   }
-  return rows.empty() ? html : html + TableOf(rows);
+  if (!rows.empty()) {
+    html += TableOf(rows);
+  }
+  return html + PicturesOf(chapter, page);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #ifndef GRANARY_BENCH_REPORT_HTML_WRITER_H_
 #define GRANARY_BENCH_REPORT_HTML_WRITER_H_
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -19,6 +20,8 @@ struct Page {
   std::vector<Result> results;
   std::vector<Comparison> comparisons;
   Plots plots;
+  // What programs draw of cases: <svg> elements by SUITE/CASE.
+  std::map<std::string, std::string> pictures;
   int rounds_count = 0;
   double min_time_seconds = 0;
   double seconds = 0;

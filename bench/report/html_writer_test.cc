@@ -43,6 +43,15 @@ TEST(HtmlWriter, ShowsVerdictTilesTablesAndPlots) {
   EXPECT_THAT(html, HasSubstr("rocksdb</text>"));
 }
 
+TEST(HtmlWriter, ShowsPicturesBesideTheirCases) {
+  Page page = SamplePage();
+  page.pictures = {{"arena/bump/8", "<svg class=\"picture\"></svg>"}, {"arena/other", "<svg/>"}};
+  const std::string html = RenderHtml(page);
+  EXPECT_THAT(html, HasSubstr("<figure class=\"drawn\"><figcaption>arena/bump/8</figcaption>\n"
+                              "<svg class=\"picture\"></svg></figure>"));
+  EXPECT_THAT(html, Not(HasSubstr("<svg/>")));
+}
+
 TEST(HtmlWriter, EscapesWhatItDidNotWrite) {
   EXPECT_THAT(RenderHtml(SamplePage()), HasSubstr("a &lt;fast&gt; one"));
   EXPECT_EQ(EscapeHtml("<&\">"), "&lt;&amp;&quot;&gt;");

@@ -3,6 +3,8 @@
 
 #include <cstdio>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "bench/report/comparison.h"
 #include "bench/report/html_writer.h"
@@ -11,6 +13,7 @@
 #include "bench/report/machine.h"
 #include "bench/report/options.h"
 #include "bench/report/output_file.h"
+#include "bench/report/pictures.h"
 #include "bench/report/plots.h"
 #include "bench/report/programs.h"
 #include "bench/report/progress.h"
@@ -36,15 +39,22 @@ std::string DescribeRun(const Findings& findings) {
 
 OrFailure<int> Publish(const Findings& findings, const Options& options,
                        const std::filesystem::path& scratch) {
+  const Pictures pictures = DrawPictures(findings.pictures, findings.results);
+  std::vector<std::string> problems = findings.problems;
+  problems.insert(problems.end(), pictures.problems.begin(), pictures.problems.end());
+  for (const std::string& problem : pictures.problems) {
+    std::fprintf(stderr, "report: %s\n", problem.c_str());
+  }
   Page page{.machine = DescribeMachine(findings.context),
             .results = findings.results,
             .comparisons = Compare(findings.results),
             .plots = DrawPlots(findings.results, scratch),
+            .pictures = pictures.svgs,
             .rounds_count = findings.rounds_count,
             .min_time_seconds = findings.min_time_seconds,
             .seconds = findings.seconds,
             .quick = options.quick,
-            .problems = findings.problems,
+            .problems = problems,
             .skipped = findings.skipped};
   const std::string html = RenderHtml(page);
   const std::string json = RenderJson(page.machine, page.results);
@@ -62,7 +72,7 @@ OrFailure<int> Publish(const Findings& findings, const Options& options,
   if (findings.results.empty()) {
     return Fail(kExitIncomplete, "nothing could be measured");
   }
-  return findings.problems.empty() ? kExitSuccess : kExitIncomplete;
+  return problems.empty() ? kExitSuccess : kExitIncomplete;
 }
 
 OrFailure<int> Run(std::span<char*> arguments) {
@@ -98,7 +108,7 @@ OrFailure<int> Run(std::span<char*> arguments) {
   if (!findings) {
     return tl::unexpected<Failure>(findings.error());
   }
-  progress.Show("drawing the plots");
+  progress.Show("drawing");
   return Publish(*findings, *options, scratch->path());
 }
 

@@ -111,6 +111,7 @@ TEST_F(ReportTest, MeasuresEverythingWithoutFlags) {
   EXPECT_THAT(html, HasSubstr("<figure>"));
   EXPECT_THAT(html, Not(HasSubstr("http")));
   EXPECT_THAT(html, Not(HasSubstr("There are no plots")));
+  EXPECT_THAT(html, HasSubstr("<figcaption>fake/held</figcaption>\n<svg class=\"picture\">"));
 }
 
 TEST_F(ReportTest, MeasuresOnlyWhatTheFilterMatches) {
@@ -175,6 +176,21 @@ TEST_F(ReportTest, LeavesOutWhatCannotRunHereAndIsContent) {
               HasSubstr("left out, as it cannot run here: fake/malloc: no malloc today\n"));
   EXPECT_THAT(end.out, HasSubstr("14 results"));
   EXPECT_THAT(Read("granary-report.html"), HasSubstr("<li>fake/malloc: no malloc today</li>"));
+}
+
+TEST_F(ReportTest, DrawsPicturesOnlyOfWhatIsMeasured) {
+  const ProcessEnd end = Report({"--quick", "--filter=bump"});
+  EXPECT_EQ(end.status, 0) << end.err;
+  EXPECT_THAT(Read("granary-report.html"), Not(HasSubstr("class=\"picture\"")));
+}
+
+TEST_F(ReportTest, NamesAPictureThatCannotStandInThePage) {
+  const ProcessEnd end = Report({"--quick", "--filter=held"}, {"FAKE_BENCH_PICTURE=<script>"});
+  EXPECT_EQ(end.status, 1) << end.err;
+  EXPECT_THAT(end.err, HasSubstr("fake/held: no picture: what fake_bench draws is no <svg>"));
+  const std::string html = Read("granary-report.html");
+  EXPECT_THAT(html, HasSubstr("fake/held: no picture"));
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
 }
 
 TEST_F(ReportTest, FailsIfAllProgramsCrash) {

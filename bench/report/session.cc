@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "bench/report/interrupt.h"
 #include "bench/report/units.h"
@@ -94,6 +95,7 @@ OrFailure<Findings> Session::Measure(const Budget& budget) {
   findings.context = context_;
   findings.seconds = progress_.elapsed_seconds();
   findings.problems = problems_;
+  findings.pictures = pictures_;
   findings.skipped = skipped_;
   return findings;
 }
@@ -123,6 +125,7 @@ OrFailure<void> Session::CheckBuilds() {
                                            : "is a build of kind '" + said + "'"));
     }
     context_.insert(run->context.begin(), run->context.end());
+    std::ranges::move(PicturesOf(programs_[i].path, run->context), std::back_inserter(pictures_));
   }
   return {};
 }

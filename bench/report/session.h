@@ -11,6 +11,7 @@
 
 #include "bench/report/failure.h"
 #include "bench/report/name_filter.h"
+#include "bench/report/pictures.h"
 #include "bench/report/programs.h"
 #include "bench/report/progress.h"
 #include "bench/report/results.h"
@@ -28,6 +29,8 @@ struct Findings {
   double seconds = 0;
   // What went wrong with single programs or benchmarks; the rest was measured.
   std::vector<std::string> problems;
+  // That programs can draw.
+  std::vector<PictureSource> pictures;
   // `SUITE/IMPLEMENTATION: WHY` for what cannot run on this machine; that is no problem.
   std::set<std::string> skipped;
 };
@@ -70,6 +73,7 @@ class Session {
   std::vector<Program> programs_;
   Results results_;
   std::map<std::string, std::string> context_;
+  std::vector<PictureSource> pictures_;
   std::vector<std::string> problems_;
   std::set<std::string> skipped_;
 };

@@ -6,6 +6,7 @@
 //   FAKE_BENCH_NONSENSE=WORD  writes something that is not JSON, if its own path contains WORD
 //   FAKE_BENCH_SKIP=WHY       skips its malloc's cases, if it has any
 //   FAKE_BENCH_SLOW=SECONDS   sleeps before it runs
+//   FAKE_BENCH_PICTURE=TEXT   draws this instead of a picture
 //   FAKE_BENCH_PID=FILE       writes its process id there once it is to run
 #include <benchmark/benchmark.h>
 #include <unistd.h>
@@ -92,6 +93,11 @@ void Misbehave(std::string_view program, const std::string& out) {
 int main(int argc, char** argv) {
   const std::string_view program = argv[0];
   constexpr std::string_view kOut = "--benchmark_out=";
+  if (argc == 2 && std::string_view(argv[1]) == "--granary_picture=fake/held") {
+    const char* picture = std::getenv("FAKE_BENCH_PICTURE");
+    std::puts(picture != nullptr ? picture : "<svg class=\"picture\"><text>drawn</text></svg>");
+    return 0;
+  }
   bool runs = true;
   std::string out;
   for (int i = 1; i < argc; ++i) {
@@ -106,6 +112,9 @@ int main(int argc, char** argv) {
   const char* build = std::getenv("FAKE_BENCH_BUILD");
   benchmark::AddCustomContext("granary_build", build != nullptr ? build : "opt");
   benchmark::AddCustomContext("rocksdb_version", "7.8.3");
+  if (program.find("malloc") == std::string_view::npos) {
+    benchmark::AddCustomContext("granary_pictures", "fake/held,fake/nothing");
+  }
   RegisterAll(program.find("malloc") != std::string_view::npos);
   benchmark::Initialize(&argc, argv);
   if (runs) {

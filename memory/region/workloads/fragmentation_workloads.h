@@ -10,6 +10,8 @@
 //   std::optional<Object> Allocate(uint64_t bytes);   // Nothing if it is full.
 //   void Free(const Object& object);
 //   void Remains(const Object& object);   // If there is one: told at the end of each that is live.
+//   // If there is one: objects are of [size_min, size_max) bytes from now on, or all of size_min.
+//   void PhaseBegins(uint64_t size_min, uint64_t size_max);
 //
 // A divisor makes them smaller: what is allocated and live, and the objects that are freed at a
 // time, but as many as bring the live ones back below their limit; or, in W8 and W9, where they are
@@ -68,6 +70,12 @@ class FragmentationWorkload {
 
   template <class Target>
   class Objects;
+
+  static void TellPhase(auto& target, uint64_t size_min, uint64_t size_max) {
+    if constexpr (requires { target.PhaseBegins(size_min, size_max); }) {
+      target.PhaseBegins(size_min, size_max);
+    }
+  }
 
   struct Phase {
     uint64_t size_min;
@@ -177,6 +185,7 @@ bool FragmentationWorkload::Run(Target& target) {
       options_.number == 8 ? 200 : std::max<uint64_t>(1, 200 / options_.divisor);
   Objects<Target> objects(*this, target);
   for (const Phase& phase : Phases()) {
+    TellPhase(target, phase.size_min, phase.size_max);
     uint64_t total = 0;
     size_t shuffled = 0;
     while (total < total_max) {
@@ -198,6 +207,7 @@ bool FragmentationWorkload::Run(Target& target) {
   // Sizes of an exponential distribution, until the heap is full.
   const uint64_t size_max_bytes = 5 * kMiB / options_.divisor;
   const auto size_max = static_cast<double>(size_max_bytes);
+  TellPhase(target, 1, size_max_bytes);
   for (uint64_t total = 0; total < total_max;) {
     const double uniform = static_cast<double>(Random() >> 11) / static_cast<double>(1ULL << 53);
     const auto bytes = static_cast<uint64_t>(1 + (size_max - 1) * std::exp(-4 * uniform));
