@@ -214,7 +214,7 @@ class Drawing {
       x += width;
     };
     const double middle = y - 4;
-    item("used, the darker the denser", 178, [&] {
+    item("used, from little to all", 178, [&] {
       Add("<rect class=\"free\" x=\"{}\" y=\"{}\" width=\"48\" height=\"12\"/>\n", x, y - 10);
       for (int i = 1; i <= kDensities; ++i) {
         Add("<path class=\"u\" stroke-width=\"12\" stroke-opacity=\"{:.3g}\" d=\"M{} {}h6\"/>\n",
