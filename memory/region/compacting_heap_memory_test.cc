@@ -85,10 +85,10 @@ TEST(CompactingHeapMemoryTest, HandlesStayStaleOverManyCycles) {
   SCOPED_TRACE(HowToReplay(seed));
   std::mt19937_64 random(seed);
   for (const uint32_t first_generation : {1u, UINT32_MAX - 8}) {
-    const auto heap = CompactingHeap::Create({.limit_bytes = 1 << 20,
-                                              .max_blocks = 3000,
-                                              .first_generation = first_generation})
-                          .value();
+    const auto heap =
+        CompactingHeap::Create(
+            {.limit_bytes = 1 << 20, .max_blocks = 3000, .first_generation = first_generation})
+            .value();
     std::vector<BlockHandle> blocks;
     std::vector<BlockHandle> stale;
     uint64_t refused = 0;
@@ -117,10 +117,9 @@ TEST(CompactingHeapMemoryTest, HandlesStayStaleOverManyCycles) {
 
 TEST(CompactingHeapMemoryTest, AStepGivesBackNoMoreThanItHasLeft) {
   MemoryBudget budget({.name = "test"});
-  const auto heap = CompactingHeap::Create({.limit_bytes = 64 << 20,
-                                            .chunk_bytes = kChunk,
-                                            .budget = &budget})
-                        .value();
+  const auto heap =
+      CompactingHeap::Create({.limit_bytes = 64 << 20, .chunk_bytes = kChunk, .budget = &budget})
+          .value();
   auto blocks = Fill(*heap, (32 << 20) / 4096, 4096);
   for (size_t i = 0; i < blocks.size(); i += 2) Succeeds(heap->Free(blocks[i]));
   uint64_t steps = 0;
@@ -187,10 +186,10 @@ TEST(CompactingHeapMemoryTest, WhatStepsHaveLeftGoesWhenBlocksAreFreed) {
 }
 
 TEST(CompactingHeapMemoryTest, AHeapThatDefragmentsItselfGivesBackAsItGoes) {
-  const auto heap = CompactingHeap::Create({.limit_bytes = 64 << 20,
-                                            .chunk_bytes = kChunk,
-                                            .automatic = {.enabled = true}})
-                        .value();
+  const auto heap =
+      CompactingHeap::Create(
+          {.limit_bytes = 64 << 20, .chunk_bytes = kChunk, .automatic = {.enabled = true}})
+          .value();
   const auto blocks = Fill(*heap, (32 << 20) / 4096, 4096);
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (i % 8 != 0) Succeeds(heap->Free(blocks[i]));

@@ -99,8 +99,7 @@ void HeapRecords::PutBack(HeapRecord& record) noexcept {
 
 uint64_t HeapRecords::GiveBack(uint64_t bytes_max, uint64_t runs_max) noexcept {
   // The system's pages may be larger: then they go by the group.
-  const auto unit =
-      static_cast<uint32_t>(std::max<uint64_t>(1, memory_.page_bytes() / kPageBytes));
+  const auto unit = static_cast<uint32_t>(std::max<uint64_t>(1, memory_.page_bytes() / kPageBytes));
   uint64_t given = 0;
   uint32_t above = known_pages_;
   while (idle_pages_ != 0 && above != 0 && given < bytes_max && runs_max-- != 0) {

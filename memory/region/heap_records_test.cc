@@ -226,9 +226,9 @@ void CheckAgainstModel(uint64_t seed, uint32_t count, uint32_t first_generation)
     } else {
       if (random() % 4 == 0) calls.RefuseAdvice(MADV_DONTNEED, ENOMEM);
       const uint64_t held = records.held_bytes();
-      const uint64_t given = records.GiveBack(random() % 2 == 0 ? HeapRecords::kNoLimit
-                                                                : random() % 40'000,
-                                              random() % 4 == 0 ? 2 : HeapRecords::kNoLimit);
+      const uint64_t given =
+          records.GiveBack(random() % 2 == 0 ? HeapRecords::kNoLimit : random() % 40'000,
+                           random() % 4 == 0 ? 2 : HeapRecords::kNoLimit);
       ASSERT_EQ(records.held_bytes(), held - given);
       calls.RefuseAdvice(-1, 0);
       ASSERT_TRUE(records.IsConsistent(used.size()));

@@ -26,7 +26,9 @@ inline constexpr unsigned kPageNumberBits = 40;
 inline constexpr uint64_t kPagesMax = uint64_t{1} << kPageNumberBits;
 inline constexpr FileId kFilesMax = FileId{1} << (64 - kPageNumberBits);
 
-constexpr PageKey KeyOf(PageId id) noexcept { return PageKey{id.file} << kPageNumberBits | id.page; }
+constexpr PageKey KeyOf(PageId id) noexcept {
+  return PageKey{id.file} << kPageNumberBits | id.page;
+}
 constexpr PageId PageOf(PageKey key) noexcept {
   return {static_cast<FileId>(key >> kPageNumberBits), key & (kPagesMax - 1)};
 }
@@ -34,8 +36,8 @@ constexpr PageId PageOf(PageKey key) noexcept {
 // A frame of the pool: which of them, from 0.
 using FrameIndex = uint32_t;
 
-// A place in the write-ahead log; 0 is before all. A page may reach its file when the log is durable
-// up to the page's own.
+// A place in the write-ahead log; 0 is before all. A page may reach its file when the log is
+// durable up to the page's own.
 using Lsn = uint64_t;
 
 // What the caller is going to do with a page.

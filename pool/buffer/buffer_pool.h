@@ -1,0 +1,180 @@
+// BufferPool: the database buffer pool. Pages of files, cached in frames of a PagePool.
+//
+//   auto pool = granary::BufferPool::Create({.pages = &pages, .frames = 100'000});
+//   auto store = granary::OpenPageStore({.file = {.path = "data"}});
+//   auto file = (*pool)->Attach({.store = std::move(store->store), .pages_max = 1 << 30});
+//   {
+//     auto page = (*pool)->FixShared({*file, 7});
+//     if (!page) return tl::unexpected(page.error());
+//     Read(page->bytes());
+//   }                                               // unfixed
+//
+// Choose it for pages that are read and written again and again, by many threads, and do not all
+// fit into memory. For files that do, or that are read once, the operating system's cache does as
+// well. HashBufferPool is the same for keys that are numbered with gaps.
+//
+// What a fix costs. Of a page that is there: the entry is found with a few loads, and pinned with
+// one atomic read-modify-write; unfixing is another one. What the eviction policy wants to know of
+// hits is a byte that is stored to at most three times. Peek() reads without telling anybody, and
+// validates afterwards: no store that others could see, no atomic read-modify-write. Of a page that
+// is not there: one thread brings it, and all others that want it wait for that one.
+//
+// What cannot happen. A dirty page does not reach its file before the log is durable up to its last
+// change (WalGate). A page that was torn, went astray or was never written is not handed out
+// (PageCodec): the fix is an error that says so. A pool whose frames are all latched is an error
+// that says by whom, and no wait without end. Threads that latch pages in an order that they agree
+// on do not wait for each other in a circle: within the pool, a thread that holds a lock or brings a
+// page waits for no latch.
+//
+// Frames. They come from a PagePool, and with them the memory is counted by its budget. The pool is
+// a Reclaimer: when others need memory it gives clean pages up.
+//
+// Threading. Everything from any thread, but for construction, destruction and Detach.
+//
+// Fork. Not for children: a thread may have been bringing a page.
+//
+// Sources: translation arrays (X. Zhou et al., Calico, 2026); the page state of vmcache (V. Leis et
+// al., SIGMOD 2023); S3-FIFO (J. Yang et al., SOSP 2023); reservations before latches, OrioleDB.
+#ifndef GRANARY_POOL_BUFFER_BUFFER_POOL_H_
+#define GRANARY_POOL_BUFFER_BUFFER_POOL_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "memory/error.h"
+#include "pool/buffer/array_translation.h"
+#include "pool/buffer/buffer_pool_core.h"
+#include "pool/buffer/page_guard.h"
+#include "pool/buffer/page_types.h"
+#include "pool/call_site.h"
+
+namespace granary {
+
+template <class Translation>
+class BasicBufferPool final : public BufferPoolCore {
+ public:
+  // kInvalidArgument for options that contradict each other; kOutOfMemory.
+  static Expected<std::unique_ptr<BasicBufferPool>> Create(const BufferPoolOptions& options);
+  ~BasicBufferPool() { Stop(); }
+
+  // --- Pages ------------------------------------------------------------------------------------
+
+  // A page, latched shared. kInvalidArgument: no such file, or a page beyond its pages_max. kIo,
+  // kCorrupt: it could not be read, or is not what was written. kOutOfMemory: no frame.
+  [[nodiscard, gnu::always_inline]] Expected<SharedPage> FixShared(
+      PageId id, Access access = Access::kNormal, CallSite site = CallSite::Current()) noexcept;
+  // The same, exclusively.
+  [[nodiscard, gnu::always_inline]] Expected<ExclusivePage> FixExclusive(
+      PageId id, Access access = Access::kNormal, CallSite site = CallSite::Current()) noexcept;
+  // The page for a look, not latched. It is brought if it is not there. Waits while somebody has
+  // it exclusively.
+  [[nodiscard, gnu::always_inline]] Expected<OptimisticPage> Peek(
+      PageId id, Access access = Access::kNormal) noexcept;
+  // The same if it is there and nobody has it exclusively, otherwise nothing: two loads of the
+  // entry's way, and one of the entry.
+  [[nodiscard, gnu::always_inline]] std::optional<OptimisticPage> TryPeek(PageId id) noexcept;
+
+ private:
+  BasicBufferPool(std::unique_ptr<Translation> translation, const BufferPoolOptions& options,
+                  Parts parts) noexcept
+      : BufferPoolCore(options, std::move(parts)),
+        view_(translation->MakeView()),
+        translation_(std::move(translation)) {}
+
+  const typename Translation::View view_;
+  std::unique_ptr<Translation> translation_;
+};
+
+using BufferPool = BasicBufferPool<buffer::ArrayTranslation>;
+
+// --- Implementation -----------------------------------------------------------------------------
+
+template <class Translation>
+inline Expected<SharedPage> BasicBufferPool<Translation>::FixShared(PageId id, Access access,
+                                                                    CallSite site) noexcept {
+  buffer::PoolParts& parts = this->parts();
+  {
+    const buffer::FixSections::Inside inside(parts.sections);
+    if (buffer::PageEntry* const entry = view_.Find(id)) [[likely]] {
+      const buffer::EntryState before = entry->Pin();
+      if (before.was_pinned() && view_.IsOf(*entry, id)) [[likely]] {
+        CountHit(before.frame(), access);
+        return SharedPage(
+            buffer::Latched(parts, *entry, BytesOf(before.frame()), Record(id, false, site)));
+      }
+      parts.Unpin(*entry);
+    }
+  }
+  return FixSharedSlow(id, access, nullptr, site);
+}
+
+template <class Translation>
+inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusive(PageId id, Access access,
+                                                                          CallSite site) noexcept {
+  buffer::PoolParts& parts = this->parts();
+  {
+    const buffer::FixSections::Inside inside(parts.sections);
+    if (buffer::PageEntry* const entry = view_.Find(id)) [[likely]] {
+      const buffer::EntryState seen = entry->Load();
+      if (seen.is_readable() && entry->TryExclusive(seen) && view_.IsOf(*entry, id))
+          [[likely]] {
+        CountHit(seen.frame(), access);
+        return ExclusivePage(buffer::Latched(parts, *entry, BytesOf(seen.frame()), Record(id, true, site)));
+      }
+    }
+  }
+  return FixExclusiveSlow(id, access, nullptr, site);
+}
+
+template <class Translation>
+inline std::optional<OptimisticPage> BasicBufferPool<Translation>::TryPeek(PageId id) noexcept {
+  if constexpr (buffer::kOptimisticReadsPin) {
+    return PeekPinned(id, Access::kOnce, false);
+  } else {
+    const buffer::PageEntry* const entry = view_.Look(id);
+    if (entry == nullptr) [[unlikely]]
+      return std::nullopt;
+    const buffer::EntryState seen = entry->Load();
+    if (!seen.is_readable()) [[unlikely]]
+      return std::nullopt;
+    return OptimisticPage(parts(), *entry, BytesOf(seen.frame()), seen, id);
+  }
+}
+
+template <class Translation>
+inline Expected<OptimisticPage> BasicBufferPool<Translation>::Peek(PageId id,
+                                                                   Access access) noexcept {
+  if constexpr (!buffer::kOptimisticReadsPin) {
+    if (auto page = TryPeek(id)) [[likely]] {
+      CountHit(page->seen_.frame(), access);
+      return *std::move(page);
+    }
+  }
+  return PeekSlow(id, access);
+}
+
+template <class Translation>
+Expected<std::unique_ptr<BasicBufferPool<Translation>>> BasicBufferPool<Translation>::Create(
+    const BufferPoolOptions& options) {
+  auto valid = options.Validate();
+  if (!valid) return tl::unexpected(std::move(valid.error()));
+  auto translation =
+      Translation::Create({.files_max = options.files_max, .budget = options.budget});
+  if (!translation) return tl::unexpected(std::move(translation.error()));
+  auto parts = MakeParts(options, **translation);
+  if (!parts) return tl::unexpected(std::move(parts.error()));
+  std::unique_ptr<BasicBufferPool> pool(
+      new BasicBufferPool(std::move(*translation), options, std::move(*parts)));
+  pool->Start();
+  return pool;
+}
+
+}  // namespace granary
+
+#endif  // GRANARY_POOL_BUFFER_BUFFER_POOL_H_

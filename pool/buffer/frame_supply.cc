@@ -1,0 +1,363 @@
+#include "pool/buffer/frame_supply.h"
+
+#include <algorithm>
+#include <array>
+#include <new>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace granary::buffer {
+
+namespace {
+
+constexpr auto kPause = std::chrono::microseconds(100);
+
+}  // namespace
+
+ScanRing::ScanRing(FrameSupply& from, size_t most) : supply(from), frames_max(most) {
+  const std::scoped_lock lock(supply.rings_mutex_);
+  supply.rings_.push_back(*this);
+}
+
+ScanRing::~ScanRing() {
+  const std::scoped_lock lock(supply.rings_mutex_);
+  supply.rings_.erase(supply.rings_.iterator_to(*this));
+  supply.Dissolve(*this);
+}
+
+FrameSupply::FrameSupply(PoolParts& parts, PagePool& pages, std::unique_ptr<Eviction> eviction,
+                         WriteBack& write_back, size_t capacity) noexcept
+    : parts_(parts),
+      pages_(pages),
+      eviction_(std::move(eviction)),
+      hits_(eviction_->hits()),
+      hits_max_(eviction_->hits_max()),
+      write_back_(write_back),
+      capacity_(capacity) {
+  eviction_->SetCapacity(capacity);
+}
+
+FrameSupply::~FrameSupply() {
+  while (GiveToPagePool()) {
+  }
+}
+
+// --- Frames -------------------------------------------------------------------------------------
+
+std::optional<FrameIndex> FrameSupply::TryObtain() noexcept {
+  PageIndex frame;
+  if (free_.Pop(Links{parts_.frames}, 1, &frame) == 1) {
+    free_count_.fetch_sub(1, std::memory_order_relaxed);
+    return frame;
+  }
+  size_t used = used_.load(std::memory_order_relaxed);
+  do {
+    if (used >= capacity_.load(std::memory_order_relaxed)) return std::nullopt;
+  } while (!used_.compare_exchange_weak(used, used + 1, std::memory_order_relaxed));
+  std::byte* const page = pages_.Allocate();
+  is_refused_.store(page == nullptr, std::memory_order_relaxed);
+  if (page == nullptr) {
+    used_.fetch_sub(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  return parts_.frames.IndexOf(page);
+}
+
+Expected<FrameIndex> FrameSupply::Obtain(Clock::time_point deadline) {
+  CallEvictor();
+  if (const auto free = TryObtain()) return *free;
+  size_t fruitless = 0;
+  for (bool writes = !call_evictor_;; writes = true) {
+    foreground_batches_.fetch_add(1, std::memory_order_relaxed);
+    const Evicted evicted = EvictSome(BatchFrames(), writes);
+    if (const auto free = TryObtain()) return *free;
+    fruitless = evicted.frames != 0 ? 0 : fruitless + evicted.picked() + 1;
+    // Once through all of them, and a little more, as others have some in hand.
+    if (fruitless <= 2 * used() + kBatchMax) continue;
+    if (evicted.error) return tl::unexpected(*evicted.error);
+    if (Clock::now() >= deadline) return tl::unexpected(AllPinned());
+    DissolveRings();
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+Expected<FrameIndex> FrameSupply::ObtainFor(ScanRing& ring, Clock::time_point deadline) {
+  if (!IsFull()) return Obtain(deadline);
+  while (true) {
+    FrameIndex oldest;
+    {
+      const std::scoped_lock lock(ring.mutex);
+      const bool has_room = ring.frames.size() < ring.frames_max &&
+                            ring_frames_.load(std::memory_order_relaxed) < capacity() / 8;
+      if (has_room || ring.frames.empty()) break;
+      oldest = ring.frames.front();
+      ring.frames.pop_front();
+      ring_frames_.fetch_sub(1, std::memory_order_relaxed);
+    }
+    Frame& its = parts_.frames[oldest];
+    // Others want it, or it is no page of the ring any more.
+    const bool is_wanted =
+        hits_ != nullptr && hits_[oldest].load(std::memory_order_relaxed) != 0;
+    if (!is_wanted && TryEvict(oldest) == Fate::kEvicted) {
+      ring_reuses_.fetch_add(1, std::memory_order_relaxed);
+      evictions_.fetch_add(1, std::memory_order_relaxed);
+      its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
+      return oldest;
+    }
+    const std::scoped_lock lock(policy_mutex_);
+    if (its.use.load(std::memory_order_relaxed) == Frame::Use::kGone) {
+      its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
+      return oldest;
+    }
+    its.use.store(Frame::Use::kPolicy, std::memory_order_relaxed);
+    eviction_->OnInsert(oldest, its.key.load(std::memory_order_relaxed), Access::kScan);
+  }
+  return Obtain(deadline);
+}
+
+void FrameSupply::Return(FrameIndex frame) noexcept {
+  if (used() > capacity()) {
+    used_.fetch_sub(1, std::memory_order_relaxed);
+    pages_.Deallocate(parts_.frames.At(frame));
+    return;
+  }
+  PushFree(frame);
+}
+
+void FrameSupply::PushFree(FrameIndex frame) noexcept {
+  free_count_.fetch_add(1, std::memory_order_relaxed);
+  free_.Push(Links{parts_.frames}, frame, frame);
+}
+
+bool FrameSupply::GiveToPagePool() noexcept {
+  PageIndex frame;
+  if (free_.Pop(Links{parts_.frames}, 1, &frame) == 0) return false;
+  free_count_.fetch_sub(1, std::memory_order_relaxed);
+  used_.fetch_sub(1, std::memory_order_relaxed);
+  pages_.Deallocate(parts_.frames.At(frame));
+  return true;
+}
+
+void FrameSupply::Insert(FrameIndex frame, PageKey key, Access access, ScanRing* ring) noexcept {
+  Frame& its = parts_.frames[frame];
+  if (ring != nullptr && IsFull()) {
+    try {
+      const std::scoped_lock lock(ring->mutex);
+      if (hits_ != nullptr) hits_[frame].store(0, std::memory_order_relaxed);
+      its.use.store(Frame::Use::kRing, std::memory_order_relaxed);
+      ring->frames.push_back(frame);
+      ring_frames_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    } catch (const std::bad_alloc&) {
+      // As any other page, then.
+    }
+  }
+  const std::scoped_lock lock(policy_mutex_);
+  its.use.store(Frame::Use::kPolicy, std::memory_order_relaxed);
+  eviction_->OnInsert(frame, key, access);
+}
+
+// One that is in somebody's hands, or in a ring, is freed by who finds it gone there.
+void FrameSupply::Discarded(FrameIndex frame) noexcept {
+  Frame& its = parts_.frames[frame];
+  {
+    const std::scoped_lock lock(policy_mutex_);
+    if (its.use.load(std::memory_order_relaxed) != Frame::Use::kPolicy) {
+      its.use.store(Frame::Use::kGone, std::memory_order_relaxed);
+      return;
+    }
+    eviction_->OnErase(frame);
+    its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
+  }
+  Return(frame);
+}
+
+void FrameSupply::DissolveRings() noexcept {
+  const std::scoped_lock lock(rings_mutex_);
+  for (ScanRing& ring : rings_) Dissolve(ring);
+}
+
+void FrameSupply::Dissolve(ScanRing& ring) noexcept {
+  const std::scoped_lock lock(ring.mutex);
+  for (const FrameIndex frame : ring.frames) {
+    Frame& its = parts_.frames[frame];
+    const std::scoped_lock policy_lock(policy_mutex_);
+    if (its.use.load(std::memory_order_relaxed) == Frame::Use::kGone) {
+      its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
+      Return(frame);
+      continue;
+    }
+    its.use.store(Frame::Use::kPolicy, std::memory_order_relaxed);
+    eviction_->OnInsert(frame, its.key.load(std::memory_order_relaxed), Access::kScan);
+  }
+  ring_frames_.fetch_sub(ring.frames.size(), std::memory_order_relaxed);
+  ring.frames.clear();
+}
+
+void FrameSupply::TellHit(FrameIndex frame) noexcept {
+  const std::scoped_lock lock(policy_mutex_);
+  if (parts_.frames[frame].use.load(std::memory_order_relaxed) == Frame::Use::kPolicy) {
+    eviction_->OnHit(frame);
+  }
+}
+
+// --- Making room --------------------------------------------------------------------------------
+
+FrameSupply::Fate FrameSupply::TryEvict(FrameIndex frame) noexcept {
+  Frame& its = parts_.frames[frame];
+  if (its.is_dirty.load(std::memory_order_relaxed)) return Fate::kDirty;
+  const PageKey key = its.key.load(std::memory_order_relaxed);
+  PageEntry* const entry = parts_.TryExclusive(key, frame);
+  if (entry == nullptr) return Fate::kBusy;
+  // Of the page that it was when it was picked; and who dirtied it since has let it go.
+  if (its.is_dirty.load(std::memory_order_relaxed)) {
+    parts_.Woken(*entry, entry->ReleaseExclusive(false));
+    return Fate::kDirty;
+  }
+  parts_.Woken(*entry, entry->Evict(frame));
+  parts_.translation.LetGo(PageOf(key));
+  return Fate::kEvicted;
+}
+
+void FrameSupply::Settle(std::span<const FrameIndex> gone,
+                         std::span<const FrameIndex> kept) noexcept {
+  const std::scoped_lock lock(policy_mutex_);
+  for (const FrameIndex frame : gone) {
+    eviction_->OnEvicted(frame);
+    parts_.frames[frame].use.store(Frame::Use::kFree, std::memory_order_relaxed);
+  }
+  for (const FrameIndex frame : kept) {
+    Frame& its = parts_.frames[frame];
+    eviction_->OnKept(frame);
+    if (its.use.load(std::memory_order_relaxed) == Frame::Use::kGone) {
+      eviction_->OnErase(frame);
+      its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
+      Return(frame);
+    } else {
+      its.use.store(Frame::Use::kPolicy, std::memory_order_relaxed);
+    }
+  }
+}
+
+FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
+  std::array<FrameIndex, kBatchMax> picked;
+  size_t count;
+  {
+    const std::scoped_lock lock(policy_mutex_);
+    count = eviction_->PickVictims(std::span(picked).first(std::min(wanted, kBatchMax)));
+    for (size_t i = 0; i < count; ++i) {
+      parts_.frames[picked[i]].use.store(Frame::Use::kPicked, std::memory_order_relaxed);
+    }
+  }
+  // Those that went in front, then those that are dirty, then those that somebody has.
+  Evicted result;
+  std::array<FrameIndex, kBatchMax> gone;
+  std::array<FrameIndex, kBatchMax> dirty;
+  std::array<FrameIndex, kBatchMax> kept;
+  const auto take = [&](FrameIndex frame, Fate fate) {
+    if (fate == Fate::kEvicted) {
+      gone[result.frames++] = frame;
+    } else if (fate == Fate::kDirty) {
+      dirty[result.dirty++] = frame;
+    } else {
+      kept[result.busy++] = frame;
+    }
+  };
+  for (size_t i = 0; i < count; ++i) take(picked[i], TryEvict(picked[i]));
+  if (writes && result.dirty != 0) {
+    size_t left = result.dirty;
+    const std::array<FrameIndex, kBatchMax> were_dirty = dirty;
+    for (size_t first = 0; first < left; first += write_back_.batch_pages()) {
+      const size_t some = std::min(write_back_.batch_pages(), left - first);
+      auto written = write_back_.Write(std::span(were_dirty).subspan(first, some));
+      if (!written && !result.error) result.error = std::move(written.error());
+    }
+    result.dirty = 0;
+    for (size_t i = 0; i < left; ++i) take(were_dirty[i], TryEvict(were_dirty[i]));
+  }
+  std::copy_n(dirty.begin(), result.dirty, kept.begin() + static_cast<std::ptrdiff_t>(result.busy));
+  Settle(std::span(gone).first(result.frames), std::span(kept).first(result.busy + result.dirty));
+  for (size_t i = 0; i < result.frames; ++i) Return(gone[i]);
+  evictions_.fetch_add(result.frames, std::memory_order_relaxed);
+  return result;
+}
+
+// A pool of few frames is to have as few of them empty.
+size_t FrameSupply::BatchFrames() const noexcept {
+  return std::clamp<size_t>(capacity() / 1024, 1, kBatchMax);
+}
+
+size_t FrameSupply::FreeFrames() const noexcept {
+  const size_t used = used_.load(std::memory_order_relaxed);
+  const size_t capacity = capacity_.load(std::memory_order_relaxed);
+  return free_count_.load(std::memory_order_relaxed) + (used < capacity ? capacity - used : 0);
+}
+
+bool FrameSupply::IsFull() const noexcept {
+  return used() >= capacity() || is_refused_.load(std::memory_order_relaxed);
+}
+
+void FrameSupply::CallEvictor() noexcept {
+  if (evictor_low_ != 0 && FreeFrames() <= evictor_low_) call_evictor_();
+}
+
+Expected<void> FrameSupply::Resize(size_t frames, Clock::time_point deadline) {
+  const std::scoped_lock lock(resize_mutex_);
+  const size_t before = capacity();
+  const auto set = [&](size_t capacity) {
+    capacity_.store(capacity, std::memory_order_relaxed);
+    const std::scoped_lock policy_lock(policy_mutex_);
+    eviction_->SetCapacity(capacity);
+  };
+  set(frames);
+  size_t fruitless = 0;
+  while (used() > frames) {
+    if (GiveToPagePool()) continue;
+    const Evicted evicted = EvictSome(kBatchMax, true);
+    fruitless = evicted.frames != 0 ? 0 : fruitless + evicted.picked() + 1;
+    if (fruitless <= 2 * used() + kBatchMax) continue;
+    if (evicted.error || Clock::now() >= deadline) {
+      set(before);
+      return tl::unexpected(evicted.error ? *evicted.error : AllPinned());
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+  return {};
+}
+
+size_t FrameSupply::Release(size_t bytes, Clock::time_point deadline) noexcept {
+  const size_t page_bytes = pages_.page_bytes();
+  const size_t wanted = (bytes + page_bytes - 1) / page_bytes;
+  size_t given = 0;
+  size_t fruitless = 0;
+  while (given < wanted && Clock::now() < deadline) {
+    if (GiveToPagePool()) {
+      ++given;
+      continue;
+    }
+    const Evicted evicted = EvictSome(std::min(wanted - given, kBatchMax), false);
+    fruitless = evicted.frames != 0 ? 0 : fruitless + evicted.picked() + 1;
+    if (fruitless > used() + kBatchMax) break;
+  }
+  return given != 0 ? pages_.Trim(0) : 0;
+}
+
+Error FrameSupply::AllPinned() const {
+  std::string message = "no page of the " + std::to_string(capacity()) +
+                        " frames can be evicted: ";
+  if (used() < capacity()) {
+    message += "the page pool has no more than " + std::to_string(used()) + " for them, and ";
+  }
+  if (parts_.ledger != nullptr) {
+    const std::vector<PinRecord> pins = parts_.ledger->Pins();
+    message += std::to_string(pins.size()) + " pins are held: " + Describe(pins);
+  } else {
+    message += "all are latched, being read or being written";
+  }
+  return {.code = ErrorCode::kOutOfMemory,
+          .message = std::move(message),
+          .where = "BufferPool: a frame for a page"};
+}
+
+}  // namespace granary::buffer

@@ -1,0 +1,55 @@
+// Translation: where the entry of a page is, as the paths see it that are no hits.
+//
+// A pool's hits know which translation it has and find entries inline (BasicBufferPool); all else
+// goes through this. An entry that is found may be pinned, taken or waited for as long as the
+// thread is inside of the pool's FixSections, or has the page latched, or holds the entry.
+#ifndef GRANARY_POOL_BUFFER_TRANSLATION_H_
+#define GRANARY_POOL_BUFFER_TRANSLATION_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "memory/error.h"
+#include "pool/buffer/page_entry.h"
+#include "pool/buffer/page_types.h"
+
+namespace granary::buffer {
+
+class FixSections;
+
+class Translation {
+ public:
+  virtual ~Translation() = default;
+
+  Translation(const Translation&) = delete;
+  Translation& operator=(const Translation&) = delete;
+
+  // Room for the first `pages` pages of a file. kInvalidArgument for a file that is there or is
+  // beyond what there may be, kOutOfMemory.
+  virtual Expected<void> AddFile(FileId file, uint64_t pages) = 0;
+  // None of its pages is resident, and none is asked for any more. False if a thread is inside of
+  // `sections`, and then nothing has changed.
+  virtual bool RemoveFile(FileId file, FixSections& sections) noexcept = 0;
+  // How many pages of a file there may be; 0 for a file that is not there.
+  virtual uint64_t PagesOf(FileId file) const noexcept = 0;
+
+  // The entry if there is one now, otherwise nullptr. Inside of the sections.
+  virtual PageEntry* FindEntry(PageId id) const noexcept = 0;
+
+  // An entry that stays until LetGo, of a page that PagesOf has; nullptr if there is no memory or
+  // no room. Each resident page, and each that is being brought, is held once.
+  virtual PageEntry* Hold(PageId id) noexcept = 0;
+  virtual void LetGo(PageId id) noexcept = 0;
+
+  // Gives memory of entries that nobody holds back to the system; returns bytes.
+  virtual size_t GiveBackEmpty(FixSections& sections) noexcept = 0;
+  // What entries have memory for now.
+  virtual size_t held_bytes() const noexcept = 0;
+
+ protected:
+  Translation() noexcept = default;
+};
+
+}  // namespace granary::buffer
+
+#endif  // GRANARY_POOL_BUFFER_TRANSLATION_H_
