@@ -58,12 +58,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       }
     }
     std::byte* const group = log.data() + begin;
-    PutFixed(group, region::kGroupMagic);
-    PutFixed(group + region::kGroupBytesAt,
-             uint64_t{log.size() - begin - region::kGroupHeaderBytes});
-    PutFixed(group + region::kGroupSequenceAt, changes);
-    PutFixed(group + region::kGroupSyncedAt, changes);
-    PutFixed(
+    granary::PutFixed(group, region::kGroupMagic);
+    granary::PutFixed(group + region::kGroupBytesAt,
+                      uint64_t{log.size() - begin - region::kGroupHeaderBytes});
+    granary::PutFixed(group + region::kGroupSequenceAt, changes);
+    granary::PutFixed(group + region::kGroupSyncedAt, changes);
+    granary::PutFixed(
         group + region::kGroupChecksumAt,
         region::GroupChecksum(std::span(log).subspan(begin), region::LogHeaderChecksum(header)));
     changes += count;

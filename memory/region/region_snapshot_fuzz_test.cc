@@ -40,23 +40,23 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   std::vector<std::byte> payload(given.begin(), given.end());
   if (payload.size() < region::kSnapshotHeaderBytes) payload.resize(region::kSnapshotHeaderBytes);
-  const auto put = [&](size_t at, auto number) { PutFixed(payload.data() + at, number); };
+  const auto put = [&](size_t at, auto number) { granary::PutFixed(payload.data() + at, number); };
   put(region::kMagicAt, region::kSnapshotMagic);
   put(region::kVersionAt, region::kSnapshotVersion);
   put(region::kEndianTagAt, region::kEndianTag);
   put(region::kFileBytesAt, region::SealedBytes(payload.size()));
   Decode(region::Seal(payload));
   // And with options that may be, and sections that are as long as they say.
-  put(region::kGrainAt, 1 + GetFixed<uint64_t>(payload.data() + region::kGrainAt) % 64);
-  put(region::kSizeAt, GetFixed<uint64_t>(payload.data() + region::kSizeAt) % 0x10000);
+  put(region::kGrainAt, 1 + granary::GetFixed<uint64_t>(payload.data() + region::kGrainAt) % 64);
+  put(region::kSizeAt, granary::GetFixed<uint64_t>(payload.data() + region::kSizeAt) % 0x10000);
   put(region::kMaxRangesAt, uint64_t{1} << 16);
-  put(region::kFitAt, GetFixed<uint64_t>(payload.data() + region::kFitAt) & 0x0301);
+  put(region::kFitAt, granary::GetFixed<uint64_t>(payload.data() + region::kFitAt) & 0x0301);
   uint64_t left = payload.size() - region::kSnapshotHeaderBytes;
   const auto section = [&](size_t bytes_at, size_t count_at, uint64_t bytes_least) {
-    const uint64_t bytes = GetFixed<uint8_t>(payload.data() + bytes_at) % (left + 1);
+    const uint64_t bytes = granary::GetFixed<uint8_t>(payload.data() + bytes_at) % (left + 1);
     put(bytes_at, bytes);
     if (count_at != 0) {
-      const uint64_t count = GetFixed<uint8_t>(payload.data() + count_at);
+      const uint64_t count = granary::GetFixed<uint8_t>(payload.data() + count_at);
       put(count_at, count % (bytes / bytes_least + 1));
     }
     left -= bytes;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -24,7 +23,7 @@ class PageBatch {
     if constexpr (std::is_same_v<Page, PageWrite>) {
       uint64_t last = 0;
       for (const Page& page : pages) last = std::max(last, page.page);
-      growth_.emplace(file, last);
+      growth_ = PageFile::Growth(file, last);
     }
   }
 
@@ -55,8 +54,8 @@ class PageBatch {
   int WhyNot(const Page& page) const noexcept {
     const int why = file_.WhyNot(page);
     if constexpr (std::is_same_v<Page, PageWrite>) {
-      if (why == 0 && growth_->error_number() != 0 && page.page >= file_.PageCount()) {
-        return growth_->error_number();
+      if (why == 0 && growth_.error_number() != 0 && page.page >= file_.PageCount()) {
+        return growth_.error_number();
       }
     }
     return why;
@@ -65,7 +64,7 @@ class PageBatch {
   PageFile& file_;
   const std::span<Page> pages_;
   size_t next_ = 0;
-  std::optional<PageFile::Growth> growth_;
+  PageFile::Growth growth_;
 };
 
 }  // namespace granary

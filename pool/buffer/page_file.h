@@ -86,6 +86,8 @@ class PageFile {
   // the last page cannot be cleared.
   class Growth {
    public:
+    // Of nothing: around the reading of pages.
+    Growth() noexcept = default;
     Growth(PageFile& file, uint64_t last_page) noexcept;
     // 0, or why no page may be added.
     int error_number() const noexcept { return error_number_; }
