@@ -52,7 +52,7 @@ grep -q '"sqlite_version": "3' <<<"$result" || fail "the program does not say wh
 # A picture of each workload, for the report.
 for number in {0..9}; do
   picture=compaction/space_workload/W$number
-  grep -Eq "\"granary_pictures\": \".*$picture[,\"]" <<<"$result" || fail "the program does not say that it draws $picture"
+  grep -Eq "\"granary_pictures\": \".*${picture}[,\"]" <<<"$result" || fail "the program does not say that it draws $picture"
 done
 [[ $("$path" --granary_picture=compaction/space_workload/W8) == "<svg "*"</svg>" ]] || fail "W8 is drawn as no picture"
 ! "$path" --granary_picture=compaction/nothing >/dev/null || fail "nothing has a picture"

@@ -114,7 +114,8 @@ Counts Count(int number, Ending ending) {
     }
     heap.Trim();
     counts["blocks_held_per_asked"] =
-        static_cast<double>(heap.Stats().held_bytes) / static_cast<double>(target.left_bytes());
+        static_cast<double>(heap.Stats().held_bytes - heap.Stats().record_bytes) /
+        static_cast<double>(target.left_bytes());
   }
   // Gives back every page that is free as a whole, of whoever it was: the workload's lists too.
   ::malloc_trim(0);
