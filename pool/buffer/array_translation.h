@@ -86,8 +86,8 @@ class ArrayTranslation final : public Translation {
     // 0 where there is no file.
     std::atomic<uint64_t> pages = 0;
   };
-  // It stays mapped when the file is removed: a thread that has just let go of the last pin may look
-  // once more whether somebody waits.
+  // It stays mapped when the file is removed: a thread that has just let go of the last pin may
+  // look once more whether somebody waits.
   struct FileMemory {
     SystemMemory entries;
     SystemMemory leaves;

@@ -23,8 +23,8 @@
 // change (WalGate). A page that was torn, went astray or was never written is not handed out
 // (PageCodec): the fix is an error that says so. A pool whose frames are all latched is an error
 // that says by whom, and no wait without end. Threads that latch pages in an order that they agree
-// on do not wait for each other in a circle: within the pool, a thread that holds a lock or brings a
-// page waits for no latch.
+// on do not wait for each other in a circle: within the pool, a thread that holds a lock or brings
+// a page waits for no latch.
 //
 // Frames. They come from a PagePool, and with them the memory is counted by its budget. The pool is
 // a Reclaimer: when others need memory it gives clean pages up.
@@ -122,10 +122,10 @@ inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusive(PageId
     const buffer::FixSections::Inside inside(parts.sections);
     if (buffer::PageEntry* const entry = view_.Find(id)) [[likely]] {
       const buffer::EntryState seen = entry->Load();
-      if (seen.is_readable() && entry->TryExclusive(seen) && view_.IsOf(*entry, id))
-          [[likely]] {
+      if (seen.is_readable() && entry->TryExclusive(seen) && view_.IsOf(*entry, id)) [[likely]] {
         CountHit(seen.frame(), access);
-        return ExclusivePage(buffer::Latched(parts, *entry, BytesOf(seen.frame()), Record(id, true, site)));
+        return ExclusivePage(
+            buffer::Latched(parts, *entry, BytesOf(seen.frame()), Record(id, true, site)));
       }
     }
   }

@@ -17,8 +17,7 @@ using buffer::BufferedFile;
 namespace {
 
 Error Invalid(std::string message, const char* where) {
-  return {
-      .code = ErrorCode::kInvalidArgument, .message = std::move(message), .where = where};
+  return {.code = ErrorCode::kInvalidArgument, .message = std::move(message), .where = where};
 }
 
 size_t LowFrames(const BufferPoolOptions& options) noexcept {
@@ -54,18 +53,16 @@ Expected<void> BufferPoolOptions::Validate() const {
                                   kWhere));
   }
   if (HighFrames(*this) < LowFrames(*this) || HighFrames(*this) >= frames) {
-    return tl::unexpected(Invalid("the evictor is to begin at " +
-                                      std::to_string(LowFrames(*this)) + " and to end at " +
-                                      std::to_string(HighFrames(*this)) + " free frames of " +
-                                      std::to_string(frames),
+    return tl::unexpected(Invalid("the evictor is to begin at " + std::to_string(LowFrames(*this)) +
+                                      " and to end at " + std::to_string(HighFrames(*this)) +
+                                      " free frames of " + std::to_string(frames),
                                   kWhere));
   }
   if (double_write != nullptr && double_write->page_bytes() != pages->page_bytes()) {
-    return tl::unexpected(Invalid("the store for images has pages of " +
-                                      std::to_string(double_write->page_bytes()) +
-                                      " bytes, and the pool's have " +
-                                      std::to_string(pages->page_bytes()),
-                                  kWhere));
+    return tl::unexpected(
+        Invalid("the store for images has pages of " + std::to_string(double_write->page_bytes()) +
+                    " bytes, and the pool's have " + std::to_string(pages->page_bytes()),
+                kWhere));
   }
   return {};
 }
@@ -207,10 +204,10 @@ Expected<void> BufferPoolCore::Detach(FileId file) {
     return tl::unexpected(Invalid("there is no file " + std::to_string(file), kWhere));
   }
   const auto busy = [&] {
-    return tl::unexpected(Error{.code = ErrorCode::kBusy,
-                                .message = std::string(found->store->name()) +
-                                           " has pages that somebody has, or asks for",
-                                .where = kWhere});
+    return tl::unexpected(Error{
+        .code = ErrorCode::kBusy,
+        .message = std::string(found->store->name()) + " has pages that somebody has, or asks for",
+        .where = kWhere});
   };
   if (auto flushed = FlushPaced(UINT64_MAX, file, SIZE_MAX); !flushed) return flushed;
   if (auto synced = found->store->Sync(); !synced) return synced;

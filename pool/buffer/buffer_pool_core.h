@@ -60,16 +60,17 @@ class BufferPoolCore : private Reclaimer {
   // --- Files ------------------------------------------------------------------------------------
 
   // From now on the file's pages may be fixed. Repairs torn pages first where the pool keeps
-  // images. kInvalidArgument: a store of pages of another size, or an id that is taken; kOutOfMemory;
-  // the store's errors.
+  // images. kInvalidArgument: a store of pages of another size, or an id that is taken;
+  // kOutOfMemory; the store's errors.
   Expected<FileId> Attach(AttachOptions options);
 
   // Writes what is dirty, makes it durable, and lets the file go. Nobody has or asks for one of its
-  // pages meanwhile: kBusy if somebody does, and then the file is attached as before; so it is after
-  // an error of the store or the log.
+  // pages meanwhile: kBusy if somebody does, and then the file is attached as before; so it is
+  // after an error of the store or the log.
   Expected<void> Detach(FileId file);
 
-  // --- New pages, and pages that are no more -------------------------------------------------------
+  // --- New pages, and pages that are no more
+  // -------------------------------------------------------
 
   // `pages` frames, taken now, so that Allocate or Create cannot fail for want of one. Evicts and
   // waits as a fix does: to be had before the first latch.
@@ -88,14 +89,16 @@ class BufferPoolCore : private Reclaimer {
   // file stays as it was. Takes the frame's memory back for other pages at once.
   void Discard(ExclusivePage page) noexcept;
 
-  // --- Ahead of need ---------------------------------------------------------------------------------
+  // --- Ahead of need
+  // ---------------------------------------------------------------------------------
 
   // Brings those of the pages that are not there, in few calls of their stores, as long as there
   // are free frames or clean pages to evict; returns how many it brought. Waits for the reads; an
   // error of a page is not told before the page is fixed.
   size_t Prefetch(std::span<const PageId> pages, Access access = Access::kWillNeed) noexcept;
 
-  // --- Writing ------------------------------------------------------------------------------------
+  // --- Writing
+  // ------------------------------------------------------------------------------------
 
   // Writes every page that has changes at or before `up_to`, once; what is changed meanwhile stays
   // dirty. The first error; the others were tried. A page that somebody has exclusively is waited
@@ -107,20 +110,24 @@ class BufferPoolCore : private Reclaimer {
   // if every change is marked (MarkDirty) before the log is durable up to it.
   Expected<Lsn> Checkpoint(size_t pages_per_second = SIZE_MAX);
 
-  // --- Memory -------------------------------------------------------------------------------------
+  // --- Memory
+  // -------------------------------------------------------------------------------------
 
   // Sets how many frames there may be, while pages are in use; at least kFramesMin, at most what
-  // the PagePool has reserved. For fewer, pages are written and evicted: kOutOfMemory or the store's
-  // error, and as before, if that is not done in the pool's frame_wait.
+  // the PagePool has reserved. For fewer, pages are written and evicted: kOutOfMemory or the
+  // store's error, and as before, if that is not done in the pool's frame_wait.
   Expected<void> Resize(size_t frames);
 
   // The pages that are there, for a warm start: Prefetch them. In no order.
   std::vector<PageId> ResidentPages() const;
 
   // Memory of entries that no resident page needs; returns bytes. The evictor does it too.
-  size_t TrimEntries() noexcept { return parts_.parts->translation.GiveBackEmpty(parts().sections); }
+  size_t TrimEntries() noexcept {
+    return parts_.parts->translation.GiveBackEmpty(parts().sections);
+  }
 
-  // --- Questions ----------------------------------------------------------------------------------
+  // --- Questions
+  // ----------------------------------------------------------------------------------
 
   size_t page_bytes() const noexcept { return parts_.parts->frames.page_bytes(); }
   BufferPoolStats Stats() const noexcept;

@@ -41,7 +41,7 @@ struct BufferPoolOptions {
   MemoryBudget* budget = nullptr;
   // Where images of pages are kept while they are written, so that torn ones can be repaired: a
   // store for this alone, and files with ChecksumPageCodec. nullptr for none; see double_write.h.
-  std::shared_ptr<PageStore> double_write;
+  std::shared_ptr<PageStore> double_write = nullptr;
 
   // Whether a thread evicts and writes ahead of need.
   bool has_evictor = true;
@@ -64,15 +64,15 @@ struct BufferPoolOptions {
 
 struct AttachOptions {
   // Whose pages have the pool's size.
-  std::unique_ptr<PageStore> store;
+  std::unique_ptr<PageStore> store = nullptr;
   // How pages are sealed and verified; PlainPageCodec if it is null.
-  std::unique_ptr<PageCodec> codec;
+  std::unique_ptr<PageCodec> codec = nullptr;
   // Address space is set aside for the entries of so many pages, 8 bytes each. At least what the
   // store has.
   uint64_t pages_max = uint64_t{1} << 32;
   // What the file is called in PageIds; pages that are sealed have it in them. The lowest that is
   // free if it is not given.
-  std::optional<FileId> id;
+  std::optional<FileId> id = std::nullopt;
 };
 
 // Of one moment each; together of none if the pool is in use.

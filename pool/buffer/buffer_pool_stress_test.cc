@@ -176,14 +176,13 @@ TEST_P(BufferPoolStressTest, EveryPageIsOneContentOfItself) {
   EXPECT_EQ(pages->Stats().live_pages, 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Pools, BufferPoolStressTest,
-    ::testing::Values(Case{"s3fifo_32", EvictionKind::kS3Fifo, 32, false},
-                      Case{"s3fifo_evictor", EvictionKind::kS3Fifo, 100, true},
-                      Case{"twoq_32", EvictionKind::kTwoQ, 32, false},
-                      Case{"clock_evictor", EvictionKind::kClock, 64, true},
-                      Case{"lru_16", EvictionKind::kLru, 16, false}),
-    [](const auto& named) { return std::string(named.param.name); });
+INSTANTIATE_TEST_SUITE_P(Pools, BufferPoolStressTest,
+                         ::testing::Values(Case{"s3fifo_32", EvictionKind::kS3Fifo, 32, false},
+                                           Case{"s3fifo_evictor", EvictionKind::kS3Fifo, 100, true},
+                                           Case{"twoq_32", EvictionKind::kTwoQ, 32, false},
+                                           Case{"clock_evictor", EvictionKind::kClock, 64, true},
+                                           Case{"lru_16", EvictionKind::kLru, 16, false}),
+                         [](const auto& named) { return std::string(named.param.name); });
 
 }  // namespace
 }  // namespace granary

@@ -17,7 +17,8 @@ class Evictor {
   // nothing is followed by a pause.
   enum class Outcome : uint8_t { kMore, kStuck, kDone };
   // Throws std::system_error if there is no thread.
-  explicit Evictor(std::function<Outcome()> work) : work_(std::move(work)), thread_([this] { Run(); }) {}
+  explicit Evictor(std::function<Outcome()> work)
+      : work_(std::move(work)), thread_([this] { Run(); }) {}
   ~Evictor() {
     {
       const std::scoped_lock lock(mutex_);

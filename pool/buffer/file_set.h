@@ -58,7 +58,8 @@ class FileSet {
     Expected<void> result;
     for (auto& at : files_) {
       BufferedFile* const file = at.load(std::memory_order_acquire);
-      if (file == nullptr || !file->is_unsynced.exchange(false, std::memory_order_seq_cst)) continue;
+      if (file == nullptr || !file->is_unsynced.exchange(false, std::memory_order_seq_cst))
+        continue;
       if (auto synced = file->store->Sync(); !synced) {
         file->is_unsynced.store(true, std::memory_order_seq_cst);
         if (result) result = std::move(synced);

@@ -14,8 +14,8 @@
 //
 // Costs. To enter and to leave: a look at the thread's table (PerThread), and a store each.
 //
-// Threading. Any thread. A thread's first entrance takes a lock and may take memory; without memory,
-// or where the system has no membarrier, AllAreOutside() is never true.
+// Threading. Any thread. A thread's first entrance takes a lock and may take memory; without
+// memory, or where the system has no membarrier, AllAreOutside() is never true.
 //
 // Fork. In the child the other threads are gone, and count as outside.
 #ifndef GRANARY_POOL_BUFFER_FIX_SECTIONS_H_

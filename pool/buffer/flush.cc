@@ -1,9 +1,9 @@
 // Writing what is dirty: flushes and checkpoints.
 #include <algorithm>
 #include <bit>
-#include <thread>
 #include <optional>
 #include <span>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,8 +21,8 @@ void BufferPoolCore::ForDirty(Lsn up_to, const Write& write) {
   batch.reserve(parts_.write_back->batch_pages());
   for (size_t word = 0; word < frames.dirty_words(); ++word) {
     for (uint64_t bits = frames.DirtyWord(word); bits != 0; bits &= bits - 1) {
-      const auto frame = static_cast<FrameIndex>(word * 64) +
-                         static_cast<FrameIndex>(std::countr_zero(bits));
+      const auto frame =
+          static_cast<FrameIndex>(word * 64) + static_cast<FrameIndex>(std::countr_zero(bits));
       if (frames[frame].first_lsn.load(std::memory_order_relaxed) > up_to) continue;
       batch.push_back(frame);
       if (batch.size() < parts_.write_back->batch_pages()) continue;

@@ -97,8 +97,7 @@ Expected<FrameIndex> FrameSupply::ObtainFor(ScanRing& ring, Clock::time_point de
     }
     Frame& its = parts_.frames[oldest];
     // Others want it, or it is no page of the ring any more.
-    const bool is_wanted =
-        hits_ != nullptr && hits_[oldest].load(std::memory_order_relaxed) != 0;
+    const bool is_wanted = hits_ != nullptr && hits_[oldest].load(std::memory_order_relaxed) != 0;
     if (!is_wanted && TryEvict(oldest) == Fate::kEvicted) {
       ring_reuses_.fetch_add(1, std::memory_order_relaxed);
       evictions_.fetch_add(1, std::memory_order_relaxed);
@@ -344,8 +343,7 @@ size_t FrameSupply::Release(size_t bytes, Clock::time_point deadline) noexcept {
 }
 
 Error FrameSupply::AllPinned() const {
-  std::string message = "no page of the " + std::to_string(capacity()) +
-                        " frames can be evicted: ";
+  std::string message = "no page of the " + std::to_string(capacity()) + " frames can be evicted: ";
   if (used() < capacity()) {
     message += "the page pool has no more than " + std::to_string(used()) + " for them, and ";
   }

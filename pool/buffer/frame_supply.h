@@ -11,7 +11,8 @@
 // frames and no queue of the policy's: the scan takes its own oldest frame for its next page, and
 // drives nothing else out. A page of the ring that others have asked for goes to the policy.
 //
-// Order of locks: that of the list of rings, a ring's, the policy's. No page is waited for with any.
+// Order of locks: that of the list of rings, a ring's, the policy's. No page is waited for with
+// any.
 //
 // Threading. Any thread.
 //
@@ -44,7 +45,8 @@ namespace granary::buffer {
 
 class FrameSupply;
 
-// The frames of one scan, the oldest first. All scans' together are an eighth of the pool's at most.
+// The frames of one scan, the oldest first. All scans' together are an eighth of the pool's at
+// most.
 struct ScanRing : boost::intrusive::list_base_hook<> {
   ScanRing(FrameSupply& from, size_t most);
   // What is left goes to the policy.

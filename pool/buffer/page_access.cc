@@ -30,10 +30,9 @@ std::string Name(PageId id) {
 
 Error BadPage(PageId id, const buffer::BufferedFile* file, uint64_t pages_max) {
   return {.code = ErrorCode::kInvalidArgument,
-          .message = file == nullptr
-                         ? "there is no file " + std::to_string(id.file)
-                         : Name(id) + ", " + std::string(file->store->name()) +
-                               ", which has at most " + std::to_string(pages_max),
+          .message = file == nullptr ? "there is no file " + std::to_string(id.file)
+                                     : Name(id) + ", " + std::string(file->store->name()) +
+                                           ", which has at most " + std::to_string(pages_max),
           .where = "BufferPool"};
 }
 
@@ -240,16 +239,14 @@ Expected<Lsn> BufferPoolCore::Judge(PageId id, FrameIndex frame, int error_numbe
   const std::span<const std::byte> bytes = parts().frames.BytesOf(frame);
   if (error_number != 0) {
     read_errors_.fetch_add(1, std::memory_order_relaxed);
-    return tl::unexpected(
-        Error{.code = ErrorCode::kIo,
-              .message = Name(id) + ", " + std::string(file.store->name()) +
-                         ", could not be read: " +
-                         (error_number == ENODATA ? "the file has " +
-                                                        std::to_string(file.store->PageCount()) +
-                                                        " pages"
-                                                  : std::strerror(error_number)),
-              .where = "BufferPool",
-              .system_errno = error_number});
+    return tl::unexpected(Error{
+        .code = ErrorCode::kIo,
+        .message = Name(id) + ", " + std::string(file.store->name()) + ", could not be read: " +
+                   (error_number == ENODATA
+                        ? "the file has " + std::to_string(file.store->PageCount()) + " pages"
+                        : std::strerror(error_number)),
+        .where = "BufferPool",
+        .system_errno = error_number});
   }
   if (file.codec->Verify(bytes, id) != PageVerdict::kOk) {
     read_errors_.fetch_add(1, std::memory_order_relaxed);
@@ -300,8 +297,8 @@ Expected<ExclusivePage> BufferPoolCore::Create(PageId id, PageReservation& reser
                                                CallSite site) {
   if (buffer::BufferedFile* const its = parts().files.Find(id.file)) {
     uint64_t next = its->next_page.load(std::memory_order_relaxed);
-    while (next <= id.page && !its->next_page.compare_exchange_weak(next, id.page + 1,
-                                                                    std::memory_order_relaxed)) {
+    while (next <= id.page &&
+           !its->next_page.compare_exchange_weak(next, id.page + 1, std::memory_order_relaxed)) {
     }
   }
   return CreateAt(id, reservation, lsn, site);

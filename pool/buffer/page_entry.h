@@ -201,8 +201,8 @@ class BasicPageEntry {
     const uint64_t latch = as == Loaded::kShared      ? State::kPin
                            : as == Loaded::kExclusive ? State::kExclusive
                                                       : 0;
-    return Add(State::kVersion + (uint64_t{frame} << State::kFrameShift) + State::kResident + latch -
-               State::kLoading);
+    return Add(State::kVersion + (uint64_t{frame} << State::kFrameShift) + State::kResident +
+               latch - State::kLoading);
   }
   State FailLoad() noexcept { return Add(-State::kLoading); }
 
@@ -219,9 +219,7 @@ class BasicPageEntry {
     return State(word_.fetch_or(State::kWaiters, std::memory_order_acquire) | State::kWaiters);
   }
   // Before they are woken.
-  void ForgetWaiters() noexcept {
-    word_.fetch_and(~State::kWaiters, std::memory_order_relaxed);
-  }
+  void ForgetWaiters() noexcept { word_.fetch_and(~State::kWaiters, std::memory_order_relaxed); }
 
  private:
   bool Change(uint64_t& word, uint64_t to) noexcept {

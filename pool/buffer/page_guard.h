@@ -123,9 +123,7 @@ class [[nodiscard]] SharedPage {
     return {latched_.bytes(), latched_.page_bytes()};
   }
   const std::byte* data() const noexcept { return latched_.bytes(); }
-  PageId id() const noexcept {
-    return PageOf(latched_.info().key.load(std::memory_order_relaxed));
-  }
+  PageId id() const noexcept { return PageOf(latched_.info().key.load(std::memory_order_relaxed)); }
   // Of its last change that the pool knows of.
   Lsn lsn() const noexcept { return latched_.info().lsn.load(std::memory_order_relaxed); }
 
@@ -173,9 +171,7 @@ class [[nodiscard]] ExclusivePage {
   bool is_held() const noexcept { return latched_.is_held(); }
   std::span<std::byte> bytes() const noexcept { return {latched_.bytes(), latched_.page_bytes()}; }
   std::byte* data() const noexcept { return latched_.bytes(); }
-  PageId id() const noexcept {
-    return PageOf(latched_.info().key.load(std::memory_order_relaxed));
-  }
+  PageId id() const noexcept { return PageOf(latched_.info().key.load(std::memory_order_relaxed)); }
   Lsn lsn() const noexcept { return latched_.info().lsn.load(std::memory_order_relaxed); }
 
   // The page is to be written: after the log is durable up to `lsn`, that of its last change. Once

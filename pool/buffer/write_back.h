@@ -2,8 +2,8 @@
 //
 // A page is copied under a shared latch, which is let go at once: it stays in use while it is
 // written. What is in the copy goes to the store sealed, sorted by page, neighbours together, after
-// the log is durable up to the last change in the batch. Then the page is called clean if it has not
-// been changed since the copy; otherwise it is as dirty as its later changes make it.
+// the log is durable up to the last change in the batch. Then the page is called clean if it has
+// not been changed since the copy; otherwise it is as dirty as its later changes make it.
 //
 // One batch is written at a time, so that an older copy never comes after a newer one.
 //
@@ -41,10 +41,10 @@ class WriteBack {
 
   size_t batch_pages() const noexcept { return batch_pages_; }
 
-  // Writes those of `frames`, at most batch_pages(), that are dirty and that nobody has exclusively;
-  // returns how many it wrote, and appends them to `written`, which has room, if that is not null.
-  // What was not written is dirty still. The first error, if there was one: of the log, and then
-  // nothing was written, or of a page.
+  // Writes those of `frames`, at most batch_pages(), that are dirty and that nobody has
+  // exclusively; returns how many it wrote, and appends them to `written`, which has room, if that
+  // is not null. What was not written is dirty still. The first error, if there was one: of the
+  // log, and then nothing was written, or of a page.
   Expected<size_t> Write(std::span<const FrameIndex> frames,
                          std::vector<FrameIndex>* written = nullptr);
 

@@ -85,7 +85,28 @@ class StepAtomic {
     return false;
   }
 
+  T fetch_add(T difference, std::memory_order) noexcept {
+    return Modify([&](uint64_t value) { return value + static_cast<uint64_t>(difference); });
+  }
+  T fetch_sub(T difference, std::memory_order) noexcept {
+    return Modify([&](uint64_t value) { return value - static_cast<uint64_t>(difference); });
+  }
+  T fetch_or(T bits, std::memory_order) noexcept {
+    return Modify([&](uint64_t value) { return value | static_cast<uint64_t>(bits); });
+  }
+  T fetch_and(T bits, std::memory_order) noexcept {
+    return Modify([&](uint64_t value) { return value & static_cast<uint64_t>(bits); });
+  }
+
  private:
+  template <class Change>
+  T Modify(const Change& change) noexcept {
+    Interleaving::BeginReadModifyWrite();
+    const T before = static_cast<T>(word_.value);
+    word_.value = change(word_.value);
+    return before;
+  }
+
   StepWord word_;
 };
 
