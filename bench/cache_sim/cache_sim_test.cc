@@ -83,6 +83,19 @@ TEST_F(CacheSimTest, CountsTheHitsOfEveryPolicyAndItsModel) {
   EXPECT_EQ(results[3].at("hits"), 0);
 }
 
+TEST_F(CacheSimTest, ThreadsShareTheRequests) {
+  const ProcessEnd end = Run({"--trace=loop.txt", "--format=lines", "--pages=10", "--policy=all",
+                              "--threads=3", "--json=out.json"});
+  ASSERT_EQ(end.status, 0) << end.err;
+  for (const auto& result : ReadJson("out.json").at("results")) {
+    EXPECT_EQ(result.at("threads"), 3);
+    EXPECT_EQ(result.at("requests"), 100);
+    // Two that miss one page at the same time both miss it.
+    EXPECT_LE(result.at("hits"), 90);
+    EXPECT_GE(result.at("hits"), 70);
+  }
+}
+
 TEST_F(CacheSimTest, AScanIsCountedApart) {
   const ProcessEnd end = Run({"--trace=loop.txt", "--format=lines", "--pages=10", "--policy=lru",
                               "--scan=2:3", "--json=out.json"});
@@ -103,7 +116,7 @@ TEST_F(CacheSimTest, ArgumentsThatMakeNoSenseAreRefused) {
   ExpectRefused({trace, lines, "--pages=0"}, "--pages");
   ExpectRefused({trace, lines, "--pages=5", "--policy=arc"}, "'arc' is none of");
   ExpectRefused({trace, "--format=csv", "--pages=5"}, "'csv' is none of");
-  ExpectRefused({trace, lines, "--pages=5", "--threads=2"}, "--threads: 2 threads need");
+  ExpectRefused({trace, lines, "--pages=5", "--threads=0"}, "--threads");
   ExpectRefused({trace, lines, "--pages=5", "--scan=1"}, "--scan: '1' is not");
   ExpectRefused({trace, lines, "--pages=5", "--scan=0:1"}, "--scan: '0:1' is not");
   ExpectRefused({trace, lines, "--pages=5", "--scan-hints"}, "--scan-hints");

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "bench/cache_sim/eviction_cache.h"
 #include "bench/cache_sim/models.h"
 #include "bench/cache_sim/options.h"
+#include "bench/cache_sim/pool_cache.h"
 #include "bench/cache_sim/results.h"
 #include "bench/cache_sim/simulation.h"
 #include "bench/report/output_file.h"
@@ -24,9 +24,9 @@ OrFailure<CacheResult> RunOne(const std::vector<uint64_t>& trace, const CacheSim
   result.pages = pages;
   result.threads = options.threads;
   {
-    const auto cache = EvictionCache::Create(kind, pages);
+    const auto cache = PoolCache::Create(kind, pages);
     if (!cache) return Fail(kExitIncomplete, cache.error().message);
-    result.counts = Simulate(trace, options.scan_mix, **cache);
+    result.counts = SimulateThreads(trace, options.scan_mix, **cache, options.threads);
   }
   if (options.model) {
     result.model = Simulate(trace, options.scan_mix, *MakeModel(kind, pages));

@@ -149,12 +149,6 @@ OrFailure<CacheSimOptions> ParseCacheSimOptions(int argc, const char* const* arg
   if (auto chosen = ChoosePolicies(policies, options); !chosen) {
     return tl::unexpected<Failure>(chosen.error());
   }
-  if (options.threads != 1) {
-    return Fail(kExitUsage,
-                fmt::format("--threads: {} threads need a buffer pool around the policy; a policy "
-                            "by itself is driven by 1",
-                            options.threads));
-  }
   if (scan->count() != 0) {
     if (auto parsed = ParseScan(options); !parsed) return tl::unexpected<Failure>(parsed.error());
   }

@@ -49,6 +49,11 @@ struct SimulationCounts {
 SimulationCounts Simulate(std::span<const uint64_t> trace, const ScanMix& scan,
                           CacheUnderTest& cache);
 
+// The same by several threads, each of which takes the next request that nobody has taken; the scan
+// is one for all. `cache` is for any number of threads.
+SimulationCounts SimulateThreads(std::span<const uint64_t> trace, const ScanMix& scan,
+                                 CacheUnderTest& cache, size_t threads);
+
 }  // namespace granary::bench
 
 #endif  // GRANARY_BENCH_CACHE_SIM_SIMULATION_H_

@@ -22,13 +22,13 @@ class PagePool;
 class WalGate;
 
 struct BufferPoolOptions {
-  // So that a thread that latches a path through a tree finds frames for it.
-  static constexpr size_t kFramesMin = 8;
+  static constexpr size_t kFramesMin = 1;
   static constexpr size_t kBatchPagesMax = 1024;
 
   // Where frames come from, and what size pages have; outlives the pool.
   PagePool* pages = nullptr;
-  // How many the pool may have. At least kFramesMin, at most what `pages` has reserved.
+  // How many the pool may have. At least kFramesMin, at most what `pages` has reserved. Each thread
+  // that latches a path through a tree needs as many as the path is long.
   size_t frames = 0;
   EvictionKind eviction = EvictionKind::kS3Fifo;
   // At most kFilesMax. 40 bytes each.
