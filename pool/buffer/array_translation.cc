@@ -104,6 +104,7 @@ bool ArrayTranslation::RemoveFile(FileId file, FixSections& sections) noexcept {
   {
     const std::scoped_lock empty_lock(empty_mutex_);
     std::erase_if(empty_, [&](LeafId id) { return id.file == file; });
+    listed_leaves_.store(empty_.size(), std::memory_order_relaxed);
   }
   for (uint64_t leaf = 0; leaf < leaves; ++leaf) {
     shown += (its.leaves[leaf].load(std::memory_order_relaxed) & kShown) != 0;
@@ -153,6 +154,7 @@ void ArrayTranslation::List(LeafId id) noexcept {
   try {
     const std::scoped_lock lock(empty_mutex_);
     empty_.push_back(id);
+    listed_leaves_.store(empty_.size(), std::memory_order_relaxed);
   } catch (const std::bad_alloc&) {
     // It keeps its memory until it becomes empty the next time.
     LeafOf(id).fetch_and(~kListed, std::memory_order_relaxed);
@@ -177,6 +179,7 @@ size_t ArrayTranslation::GiveBackEmpty(FixSections& sections) noexcept {
   {
     const std::scoped_lock empty_lock(empty_mutex_);
     empty.swap(empty_);
+    listed_leaves_.store(0, std::memory_order_relaxed);
   }
   std::erase_if(empty, [&](LeafId id) {
     if (TryHide(id)) return false;

@@ -67,6 +67,9 @@ class ArrayTranslation final : public Translation {
   size_t held_bytes() const noexcept override {
     return shown_leaves_.load(std::memory_order_relaxed) * kLeafBytes;
   }
+  size_t empty_bytes() const noexcept override {
+    return listed_leaves_.load(std::memory_order_relaxed) * kLeafBytes;
+  }
 
  private:
   static constexpr unsigned kLeafLog2 = 9;
@@ -111,6 +114,8 @@ class ArrayTranslation final : public Translation {
   const std::unique_ptr<File[]> files_;
   const std::unique_ptr<FileMemory[]> memory_;
   std::atomic<size_t> shown_leaves_ = 0;
+  // As many as `empty_` has.
+  std::atomic<size_t> listed_leaves_ = 0;
 
   // One gives back at a time.
   std::mutex give_back_mutex_;

@@ -68,10 +68,14 @@ class BasicBufferPool final : public BufferPoolCore {
   // A page, latched shared. kInvalidArgument: no such file, or a page beyond its pages_max. kIo,
   // kCorrupt: it could not be read, or is not what was written. kOutOfMemory: no frame.
   [[nodiscard, gnu::always_inline]] Expected<SharedPage> FixShared(
-      PageId id, Access access = Access::kNormal, CallSite site = CallSite::Current()) noexcept;
+      PageId id, Access access = Access::kNormal, CallSite site = CallSite::Current()) noexcept {
+    return FixSharedFor(nullptr, id, access, site);
+  }
   // The same, exclusively.
   [[nodiscard, gnu::always_inline]] Expected<ExclusivePage> FixExclusive(
-      PageId id, Access access = Access::kNormal, CallSite site = CallSite::Current()) noexcept;
+      PageId id, Access access = Access::kNormal, CallSite site = CallSite::Current()) noexcept {
+    return FixExclusiveFor(nullptr, id, access, site);
+  }
   // The page for a look, not latched. It is brought if it is not there. Waits while somebody has
   // it exclusively.
   [[nodiscard, gnu::always_inline]] Expected<OptimisticPage> Peek(
@@ -81,6 +85,16 @@ class BasicBufferPool final : public BufferPoolCore {
   [[nodiscard, gnu::always_inline]] std::optional<OptimisticPage> TryPeek(PageId id) noexcept;
 
  private:
+  template <class>
+  friend class BasicPageScope;
+
+  // For who has a ring of his own for scans; nullptr for the pool's.
+  [[gnu::always_inline]] Expected<SharedPage> FixSharedFor(buffer::ScanRing* ring, PageId id,
+                                                           Access access, CallSite site) noexcept;
+  [[gnu::always_inline]] Expected<ExclusivePage> FixExclusiveFor(buffer::ScanRing* ring, PageId id,
+                                                                 Access access,
+                                                                 CallSite site) noexcept;
+
   BasicBufferPool(std::unique_ptr<Translation> translation, const BufferPoolOptions& options,
                   Parts parts) noexcept
       : BufferPoolCore(options, std::move(parts)),
@@ -96,8 +110,9 @@ using BufferPool = BasicBufferPool<buffer::ArrayTranslation>;
 // --- Implementation -----------------------------------------------------------------------------
 
 template <class Translation>
-inline Expected<SharedPage> BasicBufferPool<Translation>::FixShared(PageId id, Access access,
-                                                                    CallSite site) noexcept {
+inline Expected<SharedPage> BasicBufferPool<Translation>::FixSharedFor(buffer::ScanRing* ring,
+                                                                       PageId id, Access access,
+                                                                       CallSite site) noexcept {
   buffer::PoolParts& parts = this->parts();
   {
     const buffer::FixSections::Inside inside(parts.sections);
@@ -111,12 +126,12 @@ inline Expected<SharedPage> BasicBufferPool<Translation>::FixShared(PageId id, A
       parts.Unpin(*entry);
     }
   }
-  return FixSharedSlow(id, access, nullptr, site);
+  return FixSharedSlow(id, access, ring, site);
 }
 
 template <class Translation>
-inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusive(PageId id, Access access,
-                                                                          CallSite site) noexcept {
+inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusiveFor(
+    buffer::ScanRing* ring, PageId id, Access access, CallSite site) noexcept {
   buffer::PoolParts& parts = this->parts();
   {
     const buffer::FixSections::Inside inside(parts.sections);
@@ -129,7 +144,7 @@ inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusive(PageId
       }
     }
   }
-  return FixExclusiveSlow(id, access, nullptr, site);
+  return FixExclusiveSlow(id, access, ring, site);
 }
 
 template <class Translation>

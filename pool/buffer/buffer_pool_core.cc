@@ -128,7 +128,7 @@ void BufferPoolCore::Stop() noexcept {
   // Nobody has a page latched: what is resident goes, written or not.
   buffer::PoolParts& its = parts();
   parts_.supply->DissolveRings();
-  for (FrameIndex frame = 0; frame < its.frames.count(); ++frame) {
+  for (FrameIndex frame = 0; frame < its.frames.used_end(); ++frame) {
     const auto use = its.frames[frame].use.load(std::memory_order_relaxed);
     if (use != buffer::Frame::Use::kPolicy) continue;
     its.frames.MarkClean(frame);
@@ -216,7 +216,7 @@ Expected<void> BufferPoolCore::Detach(FileId file) {
   const Clock::time_point deadline = FrameDeadline();
   for (bool is_left = true; is_left;) {
     is_left = false;
-    for (FrameIndex frame = 0; frame < its.frames.count(); ++frame) {
+    for (FrameIndex frame = 0; frame < its.frames.used_end(); ++frame) {
       buffer::Frame& one = its.frames[frame];
       const auto use = one.use.load(std::memory_order_relaxed);
       const PageKey key = one.key.load(std::memory_order_relaxed);
@@ -260,9 +260,7 @@ Expected<void> BufferPoolCore::Resize(size_t frames) {
 
 size_t BufferPoolCore::EvictAhead() noexcept {
   constexpr size_t kAtOnce = 64;
-  const auto evicted = parts_.supply->EvictSome(kAtOnce, true);
-  (void)TrimEntries();
-  return evicted.frames;
+  return parts_.supply->EvictSome(kAtOnce, true).frames;
 }
 
 size_t BufferPoolCore::Reclaim(size_t bytes, Reclaimer::Clock::time_point deadline) noexcept {
@@ -273,7 +271,7 @@ size_t BufferPoolCore::Reclaim(size_t bytes, Reclaimer::Clock::time_point deadli
 std::vector<PageId> BufferPoolCore::ResidentPages() const {
   std::vector<PageId> pages;
   const buffer::FrameTable& frames = parts().frames;
-  for (FrameIndex frame = 0; frame < frames.count(); ++frame) {
+  for (FrameIndex frame = 0; frame < frames.used_end(); ++frame) {
     const auto use = frames[frame].use.load(std::memory_order_relaxed);
     if (use == buffer::Frame::Use::kFree || use == buffer::Frame::Use::kGone) continue;
     pages.push_back(PageOf(frames[frame].key.load(std::memory_order_relaxed)));

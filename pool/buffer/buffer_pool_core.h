@@ -72,8 +72,8 @@ class BufferPoolCore : private Reclaimer {
   // --- New pages, and pages that are no more
   // -------------------------------------------------------
 
-  // `pages` frames, taken now, so that Allocate or Create cannot fail for want of one. Evicts and
-  // waits as a fix does: to be had before the first latch.
+  // `pages` frames, taken now, so that Allocate or CreatePage cannot fail for want of one. Evicts
+  // and waits as a fix does: to be had before the first latch.
   Expected<PageReservation> Reserve(size_t pages);
 
   // The file's next page, one that it never had: zeros, dirty at `lsn`, exclusively. Takes a frame
@@ -83,8 +83,8 @@ class BufferPoolCore : private Reclaimer {
                                    CallSite site = CallSite::Current());
   // The same of a page that the caller names and has no use for as it is, which is not read: one
   // that was discarded, or of a file that is written from scratch. kBusy: somebody has it latched.
-  Expected<ExclusivePage> Create(PageId id, PageReservation& reservation, Lsn lsn = 0,
-                                 CallSite site = CallSite::Current());
+  Expected<ExclusivePage> CreatePage(PageId id, PageReservation& reservation, Lsn lsn = 0,
+                                     CallSite site = CallSite::Current());
   // Forgets the page, which nobody is to read again: its changes are not written. What it is in its
   // file stays as it was. Takes the frame's memory back for other pages at once.
   void Discard(ExclusivePage page) noexcept;
@@ -121,7 +121,8 @@ class BufferPoolCore : private Reclaimer {
   // The pages that are there, for a warm start: Prefetch them. In no order.
   std::vector<PageId> ResidentPages() const;
 
-  // Memory of entries that no resident page needs; returns bytes. The evictor does it too.
+  // Gives memory of entries that no resident page needs back to the system; returns bytes. Done by
+  // itself when it is a megabyte.
   size_t TrimEntries() noexcept {
     return parts_.parts->translation.GiveBackEmpty(parts().sections);
   }
@@ -166,6 +167,7 @@ class BufferPoolCore : private Reclaimer {
       granary::CountHit(hits_[frame], hits_max_);
     }
   }
+  buffer::FrameSupply& supply() const noexcept { return *parts_.supply; }
   std::byte* BytesOf(FrameIndex frame) const noexcept {
     return frame_base_ + (static_cast<size_t>(frame) << page_shift_);
   }
@@ -189,8 +191,6 @@ class BufferPoolCore : private Reclaimer {
   std::optional<OptimisticPage> PeekPinned(PageId id, Access access, bool brings) noexcept;
 
  private:
-  friend class PageScope;
-
   using Loaded = buffer::PageEntry::Loaded;
 
   // A page that was brought, or that somebody else was faster with: then there is no entry.

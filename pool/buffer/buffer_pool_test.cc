@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "memory/memory_budget.h"
 #include "pool/buffer/memory_page_store.h"
+#include "pool/buffer/page_scope.h"
 #include "pool/page_pool.h"
 
 namespace granary {
@@ -329,6 +330,59 @@ TEST_F(BufferPoolTest, AScanOfManyPagesDrivesOutNothingElse) {
   const uint64_t misses = pool_->Stats().misses;
   for (uint64_t page = 0; page < 50; ++page) ASSERT_TRUE(pool_->FixShared(Page(page)));
   EXPECT_EQ(pool_->Stats().misses, misses);
+}
+
+TEST_F(BufferPoolTest, AQueryHasNoMorePinsThanItMay) {
+  Make(64);
+  PageScope query(*pool_, {.name = "query 17", .pins_max = 2});
+  {
+    auto first = query.FixShared(Page(0));
+    auto second = query.FixExclusive(Page(1));
+    ASSERT_TRUE(first);
+    ASSERT_TRUE(second);
+    EXPECT_EQ((*second)->id(), Page(1));
+    const auto third = query.FixShared(Page(2));
+    ASSERT_FALSE(third);
+    EXPECT_EQ(third.error().code, ErrorCode::kOutOfMemory);
+    EXPECT_EQ(third.error().message, "query 17 has 2 pages latched, all that it may");
+    auto moved = std::move(*first);
+    EXPECT_EQ(query.pins(), 2U);
+  }
+  EXPECT_EQ(query.pins(), 0U);
+  EXPECT_TRUE(query.FixShared(Page(2)));
+}
+
+TEST_F(BufferPoolTest, EachQueryScansInARingOfItsOwn) {
+  Make(64);
+  for (uint64_t page = 0; page < 64; ++page) ASSERT_TRUE(pool_->FixShared(Page(page)));
+  PageScope one(*pool_, {.scan_ring_frames = 2});
+  PageScope other(*pool_, {.scan_ring_frames = 2});
+  for (uint64_t page = 64; page < 164; ++page) {
+    ASSERT_TRUE(one.FixShared(Page(page), Access::kScan));
+    ASSERT_TRUE(other.FixShared(Page(page), Access::kScan));
+  }
+  // The second finds what the first has read; pages that both wanted went to the policy.
+  EXPECT_EQ(pool_->Stats().misses, 164U);
+}
+
+TEST(PageScopeDeathTest, APageThatIsLeftIsReported) {
+  EXPECT_DEATH(
+      {
+        auto pages = *PagePool::Create({.page_bytes = kPageBytes, .max_pages = 16});
+        BufferPoolOptions options;
+        options.pages = pages.get();
+        options.frames = 16;
+        options.record_pins = true;
+        auto pool = *BufferPool::Create(options);
+        AttachOptions attach;
+        attach.store = *MemoryPageStore::Create({.page_bytes = kPageBytes, .pages = 4});
+        attach.pages_max = 4;
+        const FileId file = *pool->Attach(std::move(attach));
+        auto query = std::make_unique<PageScope>(*pool, PageScopeOptions{.name = "query 17"});
+        auto left = query->FixShared({file, 3});
+        query.reset();
+      },
+      "PageScope query 17 ends with 1 pages latched.*page 3 of file 0.*buffer_pool_test.cc");
 }
 
 TEST_F(BufferPoolTest, ResizesWhilePagesAreThere) {

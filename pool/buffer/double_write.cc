@@ -23,7 +23,10 @@ Error Failure(const PageStore& store, uint64_t page, const char* what, int error
 
 }  // namespace
 
-Expected<void> DoubleWrite::Keep(std::span<PageWrite> images) {
+Expected<void> DoubleWrite::Keep(std::span<PageWrite> images, FileSet& files) {
+  if (is_needed_) {
+    if (auto released = Release(files); !released) return released;
+  }
   uint64_t page = 0;
   for (PageWrite& image : images) image.page = page++;
   store_->Write(images);
@@ -32,10 +35,16 @@ Expected<void> DoubleWrite::Keep(std::span<PageWrite> images) {
       return tl::unexpected(Failure(*store_, image.page, "written", image.error_number));
     }
   }
-  return store_->Sync();
+  auto synced = store_->Sync();
+  is_needed_ = synced.has_value();
+  return synced;
 }
 
-Expected<void> DoubleWrite::Release(FileSet& files) { return files.SyncWritten(); }
+Expected<void> DoubleWrite::Release(FileSet& files) {
+  auto synced = files.SyncWritten();
+  if (synced) is_needed_ = false;
+  return synced;
+}
 
 // Images of batches before the last one may be there too; what they are of was durable before the
 // last one was kept, and is torn only if it is in that as well, with a later place in the log.

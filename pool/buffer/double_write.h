@@ -38,8 +38,9 @@ class DoubleWrite {
 
   size_t page_bytes() const noexcept { return store_->page_bytes(); }
 
-  // The images are durable; their `page` and `error_number` are used for that.
-  Expected<void> Keep(std::span<PageWrite> images);
+  // The images are durable; their `page` and `error_number` are used for that. Those that were
+  // there are released first, if they are not: what they are of may be torn until it is durable.
+  Expected<void> Keep(std::span<PageWrite> images, FileSet& files);
   // What they are images of was written: it is made durable.
   Expected<void> Release(FileSet& files);
 
@@ -49,6 +50,8 @@ class DoubleWrite {
 
  private:
   std::shared_ptr<PageStore> store_;
+  // The images are of pages that may not be durable.
+  bool is_needed_ = false;
 };
 
 }  // namespace granary::buffer

@@ -279,6 +279,9 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
   Settle(std::span(gone).first(result.frames), std::span(kept).first(result.busy + result.dirty));
   for (size_t i = 0; i < result.frames; ++i) Return(gone[i]);
   evictions_.fetch_add(result.frames, std::memory_order_relaxed);
+  if (parts_.translation.empty_bytes() >= kEmptyBytesMax) {
+    (void)parts_.translation.GiveBackEmpty(parts_.sections);
+  }
   return result;
 }
 

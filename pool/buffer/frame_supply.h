@@ -143,6 +143,8 @@ class FrameSupply {
   friend ScanRing;
 
   static constexpr size_t kBatchMax = 64;
+  // Of entries that nobody holds; what is given back is mostly wanted again.
+  static constexpr size_t kEmptyBytesMax = size_t{1} << 20;
 
   struct Links {
     const FrameTable& frames;

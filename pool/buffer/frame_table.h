@@ -60,17 +60,16 @@ class FrameTable {
                                         .commit = CommitPolicy::kOnTouch,
                                         .system_calls = calls});
     if (!dirty) return tl::unexpected(std::move(dirty.error()));
-    return FrameTable(pages, std::move(*frames), std::move(*dirty), count);
+    return FrameTable(pages, std::move(*frames), std::move(*dirty));
   }
 
   // Before anybody else knows it.
   FrameTable(FrameTable&& other) noexcept
-      : FrameTable(*other.pages_, std::move(other.frame_memory_), std::move(other.dirty_memory_),
-                   other.count_) {}
+      : FrameTable(*other.pages_, std::move(other.frame_memory_), std::move(other.dirty_memory_)) {}
 
   size_t page_bytes() const noexcept { return pages_->page_bytes(); }
-  // Frames have numbers below this.
-  size_t count() const noexcept { return count_; }
+  // Frames that ever had a page have numbers below this.
+  size_t used_end() const noexcept { return used_end_.load(std::memory_order_acquire); }
   Frame& operator[](FrameIndex frame) const noexcept { return frames_[frame]; }
   std::byte* At(FrameIndex frame) const noexcept { return pages_->At(frame); }
   FrameIndex IndexOf(const std::byte* page) const noexcept { return pages_->IndexOf(page); }
@@ -79,8 +78,12 @@ class FrameTable {
   }
 
   // A page with this content comes into the frame.
-  void Start(FrameIndex frame, PageKey key, Lsn lsn) const noexcept {
+  void Start(FrameIndex frame, PageKey key, Lsn lsn) noexcept {
     Frame& its = frames_[frame];
+    size_t end = used_end_.load(std::memory_order_relaxed);
+    while (end <= frame &&
+           !used_end_.compare_exchange_weak(end, size_t{frame} + 1, std::memory_order_release)) {
+    }
     its.key.store(key, std::memory_order_relaxed);
     its.lsn.store(lsn, std::memory_order_relaxed);
     Changed(its);
@@ -115,17 +118,16 @@ class FrameTable {
   uint64_t DirtyWord(size_t word) const noexcept {
     return words_[word].load(std::memory_order_acquire);
   }
-  size_t dirty_words() const noexcept { return (count_ + 63) / 64; }
+  size_t dirty_words() const noexcept { return (used_end() + 63) / 64; }
 
  private:
-  FrameTable(PagePool& pages, SystemMemory frames, SystemMemory dirty, size_t count) noexcept
+  FrameTable(PagePool& pages, SystemMemory frames, SystemMemory dirty) noexcept
       : pages_(&pages),
         frame_memory_(std::move(frames)),
         dirty_memory_(std::move(dirty)),
         // Zeros are as the constructors make them.
         frames_(reinterpret_cast<Frame*>(frame_memory_.data())),
-        words_(reinterpret_cast<std::atomic<uint64_t>*>(dirty_memory_.data())),
-        count_(count) {}
+        words_(reinterpret_cast<std::atomic<uint64_t>*>(dirty_memory_.data())) {}
 
   static void Changed(Frame& frame) noexcept {
     frame.changes.store(frame.changes.load(std::memory_order_relaxed) + 1,
@@ -139,7 +141,7 @@ class FrameTable {
   SystemMemory dirty_memory_;
   Frame* frames_;
   std::atomic<uint64_t>* words_;
-  size_t count_;
+  std::atomic<size_t> used_end_ = 0;
   std::atomic<size_t> dirty_count_ = 0;
 };
 

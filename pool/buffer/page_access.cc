@@ -293,8 +293,8 @@ Expected<ExclusivePage> BufferPoolCore::Allocate(FileId file, PageReservation& r
   return CreateAt({file, page}, reservation, lsn, site);
 }
 
-Expected<ExclusivePage> BufferPoolCore::Create(PageId id, PageReservation& reservation, Lsn lsn,
-                                               CallSite site) {
+Expected<ExclusivePage> BufferPoolCore::CreatePage(PageId id, PageReservation& reservation, Lsn lsn,
+                                                   CallSite site) {
   if (buffer::BufferedFile* const its = parts().files.Find(id.file)) {
     uint64_t next = its->next_page.load(std::memory_order_relaxed);
     while (next <= id.page &&

@@ -43,8 +43,9 @@ class Translation {
 
   // Gives memory of entries that nobody holds back to the system; returns bytes.
   virtual size_t GiveBackEmpty(FixSections& sections) noexcept = 0;
-  // What entries have memory for now.
+  // What entries have memory for now, and what of it nobody holds, about.
   virtual size_t held_bytes() const noexcept = 0;
+  virtual size_t empty_bytes() const noexcept = 0;
 
  protected:
   Translation() noexcept = default;

@@ -110,7 +110,7 @@ Expected<size_t> WriteBack::WriteCopies(std::vector<FrameIndex>* written_frames)
   if (double_write_ != nullptr) {
     writes_.clear();
     for (const Copy& copy : copies_) writes_.push_back({.bytes = copy.bytes});
-    if (auto kept = double_write_->Keep(writes_); !kept) {
+    if (auto kept = double_write_->Keep(writes_, parts_.files); !kept) {
       errors_.fetch_add(1, std::memory_order_relaxed);
       return tl::unexpected(std::move(kept.error()));
     }
