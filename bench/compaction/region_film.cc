@@ -27,7 +27,7 @@ FilmFrame RegionCamera::Take(const CompactingHeap& heap, uint64_t time) {
   FilmFrame frame{.time = time,
                   .live_bytes = stats.used_bytes,
                   .end_bytes = stats.end_bytes,
-                  .held_bytes = stats.held_bytes,
+                  .held_bytes = stats.held_bytes - stats.record_bytes,
                   .fragmentation = stats.fragmentation,
                   .cells = std::exchange(cells_, {})};
   // What was moved to since, and is above the end now, is gone.

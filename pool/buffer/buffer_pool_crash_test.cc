@@ -138,9 +138,8 @@ void Format(MemoryPageStore& store) {
 }
 
 std::unique_ptr<MemoryPageStore> NewStore(uint64_t pages) {
-  return *MemoryPageStore::Create({.page_bytes = kPageBytes,
-                                   .pages = pages,
-                                   .capacity_pages = std::max<uint64_t>(pages, 64)});
+  return *MemoryPageStore::Create(
+      {.page_bytes = kPageBytes, .pages = pages, .capacity_pages = std::max<uint64_t>(pages, 64)});
 }
 
 // Changes slots at random, flushes and makes checkpoints now and then, until `steps` are made or a

@@ -113,7 +113,7 @@ class BasicPageScope {
   [[noreturn]] void ReportLeak() const {
     const std::string pins = buffer::Describe(pool_.Pins());
     AbortOnMisuse("PageScope %s ends with %zu pages latched%s%s", options_.name, pins_,
-                 pins.empty() ? "" : "; all pins of the pool: ", pins.c_str());
+                  pins.empty() ? "" : "; all pins of the pool: ", pins.c_str());
   }
 
   Pool& pool_;
