@@ -3,7 +3,7 @@
 
     hot_path_test.py    from the root of the runfiles
 
-For every FOLDER/hot_path.json there: it names programs of its folder, and of each the functions with what is promised. Disassembles
+For every FOLDER/testing/hot_path.json there: it names programs of its folder, and of each the functions with what is promised. Disassembles
 them and follows every way through each from its entry to a `ret`; a way that calls another function, or jumps into it, is the slow
 one and ends there. The longest of what remains is held to the promise, whatever the compiler. An atomic read-modify-write is
 nobody's who does not promise how many. A program that has a build named PROGRAM_annotated, with the annotations for memory checkers, is the same to the
@@ -163,7 +163,7 @@ def main():
         print("skipped: the counts are those of x86-64")
         return
     complaints = []
-    files = glob.glob("*/testing/hot_path.json")
+    files = glob.glob("**/testing/hot_path.json", recursive=True)
     for path in files:
         with open(path, encoding="utf-8") as file:
             programs = json.load(file)
