@@ -92,6 +92,16 @@ def _tools():
         libraries = {"zstd": ["-lzstd"]},
     )
 
+# As its authors release it.
+_ROCKSDB_DEFINES = [
+    "NDEBUG",
+    "OS_LINUX",
+    "ROCKSDB_LIB_IO_POSIX",
+    "ROCKSDB_MALLOC_USABLE_SIZE",
+    "ROCKSDB_PLATFORM_POSIX",
+    "ROCKSDB_SCHED_GETCPU_PRESENT",
+]
+
 def _peers():
     # The headers of the arenas are private to RocksDB and LevelDB: no binary package has them. Both are built as their authors release
     # them, with NDEBUG, which the distribution's libraries are not; an optimised Bazel build adds -O2.
@@ -109,14 +119,29 @@ def _peers():
         ],
         stubs = ["@granary//bazel:rocksdb_arena_stubs.cc"],
         copts = ["-msse4.2", "-std=c++17"],
-        defines = [
-            "NDEBUG",
-            "OS_LINUX",
-            "ROCKSDB_LIB_IO_POSIX",
-            "ROCKSDB_MALLOC_USABLE_SIZE",
-            "ROCKSDB_PLATFORM_POSIX",
-            "ROCKSDB_SCHED_GETCPU_PRESENT",
+        defines = _ROCKSDB_DEFINES,
+        includes = ["", "include"],
+    )
+
+    # The caches could be had from librocksdb-dev; its library checks its assertions at every hit.
+    debian_source(
+        name = "rocksdb_cache",
+        package = "rocksdb",
+        target = "cache",
+        srcs = [
+            "cache/clock_cache.cc",
+            "cache/lru_cache.cc",
+            "cache/sharded_cache.cc",
+            "monitoring/perf_context.cc",
+            "monitoring/perf_level.cc",
+            "port/port_posix.cc",
+            "util/hash.cc",
+            "util/status.cc",
+            "util/string_util.cc",
+            "util/xxhash.cc",
         ],
+        copts = ["-msse4.2", "-std=c++17"],
+        defines = _ROCKSDB_DEFINES,
         includes = ["", "include"],
     )
     debian_source(
@@ -186,6 +211,12 @@ def _peers():
         package = "libsqlite3-dev",
         proof = "/usr/include/sqlite3.h",
         libraries = {"sqlite": ["-lsqlite3"]},
+    )
+    system_library(
+        name = "berkeley_db",
+        package = "libdb5.3-dev",
+        proof = "/usr/include/db.h",
+        libraries = {"berkeley_db": ["-ldb"]},
     )
     system_library(
         name = "mimalloc",

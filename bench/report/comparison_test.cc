@@ -17,6 +17,8 @@ TEST(Implementations, HaveRoles) {
   EXPECT_EQ(RoleOf("something_new"), Role::kPeer);
   EXPECT_TRUE(IsReference("rocksdb"));
   EXPECT_TRUE(IsReference("rocksdb_concurrent"));
+  EXPECT_TRUE(IsReference("rocksdb_hyper_clock"));
+  EXPECT_FALSE(IsReference("rocksdb_lru"));
   EXPECT_FALSE(IsReference("rocksdb_interface"));
   EXPECT_EQ(ColorOf("something_new").size(), 7u);
 }

@@ -17,6 +17,7 @@ constexpr std::array kKnown = {
     Known{kGranary, Role::kGranary, "#0f8f6b"},
     Known{kLimit, Role::kLimit, "#8a8f98"},
     Known{"rocksdb_interface", Role::kPeer, "#b8482f"},
+    Known{"rocksdb_lru", Role::kPeer, "#b8482f"},
     Known{kReference, Role::kPeer, "#d9622b"},
     Known{"leveldb", Role::kPeer, "#3f7fd1"},
     Known{"protobuf", Role::kPeer, "#9a63c4"},
@@ -33,6 +34,9 @@ constexpr std::array kKnown = {
     Known{"dpdk", Role::kPeer, "#b8862b"},
     Known{"foonathan", Role::kPeer, "#c2578f"},
     Known{"free_list", Role::kPeer, "#6f8f3a"},
+    Known{"bdb", Role::kPeer, "#3f7fd1"},
+    Known{"sqlite", Role::kPeer, "#5a78a8"},
+    Known{"mmap", Role::kPeer, "#b8862b"},
 };
 
 constexpr std::array<std::string_view, 6> kOtherColors = {"#4c8c6a", "#8c6a9e", "#9e7a4c",
@@ -55,7 +59,8 @@ Role RoleOf(std::string_view implementation) {
 }
 
 bool IsReference(std::string_view implementation) {
-  return implementation == kReference || implementation == "rocksdb_concurrent";
+  return implementation == kReference || implementation == "rocksdb_concurrent" ||
+         implementation == "rocksdb_hyper_clock";
 }
 
 std::string_view ColorOf(std::string_view implementation) {

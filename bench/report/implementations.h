@@ -17,8 +17,8 @@ Role RoleOf(std::string_view implementation);
 
 // The peer that granary is measured against in the first place.
 inline constexpr std::string_view kReference = "rocksdb";
-// Whether the implementation stands for that peer in its case: the peer's own name, or what it has
-// for many threads.
+// Whether the implementation stands for that peer in its case: the peer's own name, what it has for
+// many threads, or the better of its caches.
 bool IsReference(std::string_view implementation);
 // The implementation that stands for granary in a case, where it is there.
 inline constexpr std::string_view kGranary = "granary";

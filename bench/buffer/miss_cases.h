@@ -1,0 +1,12 @@
+// The cases in which pages are brought from the operating system's cache.
+#ifndef GRANARY_BENCH_BUFFER_MISS_CASES_H_
+#define GRANARY_BENCH_BUFFER_MISS_CASES_H_
+
+namespace granary::bench {
+
+// miss/uniform/threads:N and miss_ahead/uniform/threads:1.
+void RegisterMisses();
+
+}  // namespace granary::bench
+
+#endif  // GRANARY_BENCH_BUFFER_MISS_CASES_H_
