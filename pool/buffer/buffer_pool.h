@@ -61,7 +61,7 @@ class BasicBufferPool final : public BufferPoolCore {
  public:
   // kInvalidArgument for options that contradict each other; kOutOfMemory.
   static Expected<std::unique_ptr<BasicBufferPool>> Create(const BufferPoolOptions& options);
-  ~BasicBufferPool() { Stop(); }
+  ~BasicBufferPool() override { Stop(); }
 
   // --- Pages ------------------------------------------------------------------------------------
 
