@@ -120,8 +120,8 @@ inline Expected<SharedPage> BasicBufferPool<Translation>::FixSharedFor(buffer::S
       const buffer::EntryState before = entry->Pin();
       if (before.was_pinned() && view_.IsOf(*entry, id)) [[likely]] {
         CountHit(before.frame(), access);
-        return SharedPage(
-            buffer::Latched(parts, *entry, BytesOf(before.frame()), Record(id, false, site)));
+        buffer::Latched latched(parts, *entry, BytesOf(before.frame()), Record(id, false, site));
+        return SharedPage(std::move(latched));
       }
       parts.Unpin(*entry);
     }

@@ -82,7 +82,7 @@ class BufferPoolCore : private Reclaimer {
   Expected<ExclusivePage> Allocate(FileId file, PageReservation& reservation, Lsn lsn = 0,
                                    CallSite site = CallSite::Current());
   // The same of a page that the caller names and has no use for as it is, which is not read: one
-  // that was discarded, or of a file that is written from scratch. kBusy: somebody has it latched.
+  // that was discarded, or of a file that is written from scratch. Waits while somebody has it.
   Expected<ExclusivePage> CreatePage(PageId id, PageReservation& reservation, Lsn lsn = 0,
                                      CallSite site = CallSite::Current());
   // Forgets the page, which nobody is to read again: its changes are not written. What it is in its

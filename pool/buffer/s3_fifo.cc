@@ -127,7 +127,12 @@ FrameList& S3Fifo::ListOf(FrameIndex frame) noexcept {
   return small_;
 }
 
-void S3Fifo::OnKept(FrameIndex frame) noexcept { links_.PushBack(ListOf(frame), frame); }
+// Into the main queue, wherever it was: somebody has it, or it waits to be written. If it came back
+// to the small one, and all that is there is kept, no other would ever be picked.
+void S3Fifo::OnKept(FrameIndex frame) noexcept {
+  places_[frame] = Place::kMain;
+  links_.PushBack(main_, frame);
+}
 
 void S3Fifo::OnErase(FrameIndex frame) noexcept {
   links_.Remove(ListOf(frame), frame);

@@ -30,9 +30,9 @@ Expected<std::unique_ptr<BTree>> BTree::Create(const BTreeOptions& options) {
   std::unique_ptr<BTree> tree(new BTree(options));
   auto room = tree->pool_.Reserve(2);
   if (!room) return tl::unexpected(std::move(room.error()));
-  auto meta = tree->pages().Create(tree->Id(kMetaPage), *room);
+  auto meta = tree->pages().CreatePage(tree->Id(kMetaPage), *room);
   if (!meta) return tl::unexpected(std::move(meta.error()));
-  auto root = tree->pages().Create(tree->Id(kRootPage), *room);
+  auto root = tree->pages().CreatePage(tree->Id(kRootPage), *room);
   if (!root) return tl::unexpected(std::move(root.error()));
   MetaPage::Format(meta->data(), tree->layout_);
   tree->NodeOf(*root).SetHeader({});

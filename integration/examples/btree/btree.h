@@ -156,7 +156,6 @@ class BTree {
         log_(options.log),
         restarts_max_(options.restarts_max) {}
 
-  // BufferPool::Create makes a pool; this one's makes a page.
   BufferPoolCore& pages() const noexcept { return pool_; }
   PageId Id(uint64_t page) const noexcept { return {file_, page}; }
   Node NodeOf(const ExclusivePage& page) const noexcept { return Node(page.data(), layout_); }

@@ -233,7 +233,8 @@ TEST_P(BTreeStressTest, AScanSeesWhatIsThereWhileOthersInsert) {
 
 INSTANTIATE_TEST_SUITE_P(
     Pools, BTreeStressTest,
-    ::testing::Values(Case{"s3fifo_100_evictor", EvictionKind::kS3Fifo, 100, true},
+    ::testing::Values(Case{"s3fifo_32", EvictionKind::kS3Fifo, 32, false},
+                      Case{"s3fifo_32_evictor", EvictionKind::kS3Fifo, 32, true},
                       Case{"twoq_32", EvictionKind::kTwoQ, 32, false},
                       Case{"clock_32", EvictionKind::kClock, 32, false},
                       Case{"lru_32", EvictionKind::kLru, 32, false},

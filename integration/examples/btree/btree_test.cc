@@ -25,13 +25,6 @@ namespace {
 
 using Model = std::map<Key, Value>;
 
-// Any frame that is not latched may be had under this policy, however few there are.
-BufferPoolOptions FewFrames() {
-  BufferPoolOptions options;
-  options.eviction = EvictionKind::kClock;
-  return options;
-}
-
 std::unique_ptr<BTree> MakeTree(TreeFile& file, ChangeLog* log = nullptr) {
   auto tree = BTree::Create(file.tree_options(log));
   EXPECT_TRUE(tree) << tree.error().message;
@@ -59,7 +52,7 @@ void ExpectIs(BTree& tree, const Model& model) {
 }
 
 TEST(BTreeTest, AnEmptyTreeHasNothing) {
-  TreeFile file(32, FewFrames());
+  TreeFile file(32);
   auto tree = MakeTree(file);
   EXPECT_EQ(*tree->Find(7), std::nullopt);
   EXPECT_FALSE(Done(tree->Erase(7)));
@@ -72,7 +65,7 @@ TEST(BTreeTest, AnEmptyTreeHasNothing) {
 }
 
 TEST(BTreeTest, TheLowestAndTheHighestKeyAreKeysAsOthers) {
-  TreeFile file(32, FewFrames());
+  TreeFile file(32);
   auto tree = MakeTree(file);
   Model model;
   for (Key key = 0; key < 500; ++key) {
@@ -91,7 +84,7 @@ TEST(BTreeTest, TheLowestAndTheHighestKeyAreKeysAsOthers) {
 }
 
 TEST(BTreeTest, AScanBeginsWhereItIsToAndEndsWhenItIsTold) {
-  TreeFile file(32, FewFrames());
+  TreeFile file(32);
   auto tree = MakeTree(file);
   for (Key key = 0; key < 1000; ++key) ASSERT_TRUE(Done(tree->Insert(3 * key, key)));
   std::vector<Key> seen;
@@ -177,7 +170,7 @@ TEST(BTreeTest, ShrinksToOneEmptyLeafAndGrowsAgainInThePagesThatItHas) {
   const uint64_t seed = RandomTestSeed();
   SCOPED_TRACE(HowToReplay(seed));
   std::mt19937_64 random(seed);
-  TreeFile file(32, FewFrames());
+  TreeFile file(32);
   auto tree = MakeTree(file);
   const Key count = kCheckedBuild ? 3000 : 15'000;
   uint64_t pages_max = 0;
@@ -203,7 +196,7 @@ TEST(BTreeTest, ShrinksToOneEmptyLeafAndGrowsAgainInThePagesThatItHas) {
 }
 
 TEST(BTreeTest, IsThereWhenTheFileIsAttachedAgain) {
-  TreeFile file(32, FewFrames());
+  TreeFile file(32);
   Model model;
   auto tree = MakeTree(file);
   for (Key round = 0; round < 4; ++round) {
@@ -226,7 +219,7 @@ TEST(BTreeTest, IsThereWhenTheFileIsAttachedAgain) {
 }
 
 TEST(BTreeTest, WhatIsNoTreeIsNotOpened) {
-  TreeFile file(32, FewFrames());
+  TreeFile file(32);
   EXPECT_FALSE(BTree::Open(file.tree_options()));
   auto tree = MakeTree(file);
   BTreeOptions options = file.tree_options();
@@ -240,7 +233,7 @@ TEST(BTreeTest, WhatIsNoTreeIsNotOpened) {
 }
 
 TEST(BTreeTest, APageThatIsNoNodeIsAnErrorAndNoLoop) {
-  TreeFile file(32, FewFrames());
+  TreeFile file(32);
   auto tree = MakeTree(file);
   for (Key key = 0; key < 1000; ++key) ASSERT_TRUE(Done(tree->Insert(key, key)));
   const NodeLayout layout(TreeFile::kPageBytes, file.tree_options().header_bytes);
@@ -260,7 +253,7 @@ TEST(BTreeTest, WhatFailsLeavesTheTreeAsItWas) {
   const uint64_t seed = RandomTestSeed();
   SCOPED_TRACE(HowToReplay(seed));
   std::mt19937_64 random(seed);
-  BufferPoolOptions options = FewFrames();
+  BufferPoolOptions options;
   options.has_evictor = false;
   TreeFile file(16, options);
   auto tree = MakeTree(file);
@@ -288,7 +281,7 @@ TEST(BTreeTest, WhatFailsLeavesTheTreeAsItWas) {
 }
 
 TEST(BTreeTest, WithoutFramesItFailsAndWithoutPagesToo) {
-  BufferPoolOptions options = FewFrames();
+  BufferPoolOptions options;
   options.frame_wait = std::chrono::milliseconds(1);
   options.has_evictor = false;
   TreeFile file(16, options);
@@ -371,7 +364,7 @@ TEST(BTreeTest, AfterACrashItIsWhatTheLogHas) {
   std::mt19937_64 random(seed);
   for (int round = 0; round < (kCheckedBuild ? 3 : 8); ++round) {
     PageLog log;
-    BufferPoolOptions options = FewFrames();
+    BufferPoolOptions options;
     options.wal_gate = &log;
     options.has_evictor = false;
     TreeFile file(32, options);

@@ -87,7 +87,7 @@ Expected<ExclusivePage> MetaPage::Take(PageReservation& reservation) {
   if (header.free_count != 0) {
     const auto number =
         NodeBytes(page_.data()).Read<uint64_t>(NumberAt(*layout_, header.free_count - 1));
-    auto page = pages().Create({file_, number}, reservation, since);
+    auto page = pages().CreatePage({file_, number}, reservation, since);
     if (!page) return page;
     --header.free_count;
     SetHeader(page_.data(), *layout_, header);
@@ -107,7 +107,7 @@ Expected<ExclusivePage> MetaPage::Take(PageReservation& reservation) {
     std::memset(page->data() + layout_->base(), 0, layout_->page_bytes() - layout_->base());
     return page;
   }
-  auto page = pages().Create({file_, header.page_count}, reservation, since);
+  auto page = pages().CreatePage({file_, header.page_count}, reservation, since);
   if (!page) return page;
   ++header.page_count;
   SetHeader(page_.data(), *layout_, header);

@@ -71,7 +71,6 @@ class MetaPage {
   MetaPage(BufferPool& pool, FileId file, const NodeLayout& layout, ExclusivePage page) noexcept
       : pool_(&pool), file_(file), layout_(&layout), page_(std::move(page)) {}
 
-  // BufferPool::Create makes a pool; this one's makes a page.
   BufferPoolCore& pages() const noexcept { return *pool_; }
 
   BufferPool* pool_;
