@@ -139,8 +139,8 @@ inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusiveFor(
       const buffer::EntryState seen = entry->Load();
       if (seen.is_readable() && entry->TryExclusive(seen) && view_.IsOf(*entry, id)) [[likely]] {
         CountHit(seen.frame(), access);
-        return ExclusivePage(
-            buffer::Latched(parts, *entry, BytesOf(seen.frame()), Record(id, true, site)));
+        buffer::Latched latched(parts, *entry, BytesOf(seen.frame()), Record(id, true, site));
+        return ExclusivePage(std::move(latched));
       }
     }
   }
