@@ -29,7 +29,7 @@ OrFailure<int> Draw(const PictureOptions& options) {
   film_options.workload = options.workload;
   if (options.svg.empty()) {
     const RegionFilm film = FilmWorkload(film_options);
-    fmt::print("{}", RenderFilmText(film, CaptionOf(film, options.workload)));
+    std::printf("%s", RenderFilmText(film, CaptionOf(film, options.workload)).c_str());
     return kExitSuccess;
   }
   const auto path = (WhereThePersonStands() / options.svg).lexically_normal();
@@ -69,7 +69,7 @@ OrFailure<int> Run(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+    std::printf("%s", app.help().c_str());
     return kExitSuccess;
   } catch (const CLI::ParseError& error) {
     return Fail(kExitUsage, std::string(error.what()) + "; --help shows what there is");

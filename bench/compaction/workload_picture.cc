@@ -32,6 +32,7 @@ FilmCaption CaptionOf(const RegionFilm& film, const FragmentationWorkloadOptions
 
 std::vector<std::string> WorkloadPictures() {
   std::vector<std::string> names;
+  names.reserve(kFragmentationWorkloads);
   for (int number = 0; number < kFragmentationWorkloads; ++number) names.push_back(NameOf(number));
   return names;
 }
