@@ -34,7 +34,10 @@ std::vector<PictureSource> PicturesOf(const std::filesystem::path& program,
 Pictures DrawPictures(const std::vector<PictureSource>& sources,
                       const std::vector<Result>& results) {
   Pictures pictures;
-  for (const auto& [program, name] : sources) {
+  for (const PictureSource& source : sources) {
+    // Not a structured binding, which clang 14's lambdas do not capture.
+    const auto& program = source.program;
+    const std::string& name = source.name;
     const bool is_measured = std::ranges::any_of(results, [&](const Result& result) {
       return result.name.suite + "/" + result.name.case_name == name;
     });
