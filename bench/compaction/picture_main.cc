@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <string>
 
 #include "bench/compaction/workload_picture.h"
@@ -82,8 +83,13 @@ OrFailure<int> Run(int argc, const char* const* argv) {
 }  // namespace granary::bench
 
 int main(int argc, char** argv) {
-  const auto status = granary::bench::Run(argc, argv);
-  if (status) return *status;
-  std::fprintf(stderr, "picture: %s\n", status.error().message.c_str());
-  return status.error().exit_status;
+  try {
+    const auto status = granary::bench::Run(argc, argv);
+    if (status) return *status;
+    std::fprintf(stderr, "picture: %s\n", status.error().message.c_str());
+    return status.error().exit_status;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "picture: %s\n", error.what());
+    return granary::bench::kExitIncomplete;
+  }
 }
