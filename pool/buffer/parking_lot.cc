@@ -12,10 +12,11 @@ namespace granary::buffer {
 
 namespace {
 
-long Futex(std::atomic<uint32_t>& word, int operation, uint32_t value,
+void Futex(std::atomic<uint32_t>& word, int operation, uint32_t value,
            const timespec* timeout) noexcept {
   static_assert(sizeof(word) == sizeof(uint32_t));
-  return ::syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value, timeout, nullptr, 0);
+  // Whatever it says, the caller looks again.
+  (void)::syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value, timeout, nullptr, 0);
 }
 
 }  // namespace
@@ -26,15 +27,15 @@ bool ParkingLot::Sleep(const void* word, uint32_t seen, Clock::time_point deadli
   if (left <= Clock::duration::zero()) return false;
   const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
   const timespec timeout = {.tv_sec = static_cast<time_t>(ns / 1'000'000'000),
-                            .tv_nsec = static_cast<long>(ns % 1'000'000'000)};
-  (void)Futex(PlaceOf(word).wakes, FUTEX_WAIT, seen, &timeout);
+                            .tv_nsec = ns % 1'000'000'000};
+  Futex(PlaceOf(word).wakes, FUTEX_WAIT, seen, &timeout);
   return true;
 }
 
 void ParkingLot::WakeAll(const void* word) noexcept {
   Place& place = PlaceOf(word);
   place.wakes.fetch_add(1, std::memory_order_release);
-  (void)Futex(place.wakes, FUTEX_WAKE, INT_MAX, nullptr);
+  Futex(place.wakes, FUTEX_WAKE, INT_MAX, nullptr);
 }
 
 }  // namespace granary::buffer
