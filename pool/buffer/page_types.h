@@ -2,7 +2,6 @@
 #ifndef GRANARY_POOL_BUFFER_PAGE_TYPES_H_
 #define GRANARY_POOL_BUFFER_PAGE_TYPES_H_
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,7 +15,11 @@ struct PageId {
   FileId file = 0;
   uint64_t page = 0;
 
-  friend auto operator<=>(const PageId&, const PageId&) = default;
+  friend bool operator==(const PageId&, const PageId&) = default;
+  // By file, then by page.
+  friend bool operator<(const PageId& a, const PageId& b) noexcept {
+    return a.file != b.file ? a.file < b.file : a.page < b.page;
+  }
 };
 
 // A page in one word, unequal for any two pages: 24 bits of the file, 40 of the page. So a pool has
