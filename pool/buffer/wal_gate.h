@@ -18,8 +18,9 @@ class WalGate {
   // All of the log up to this, and with it, is durable. Never less than it was; a load or two.
   virtual Lsn Flushed() const noexcept = 0;
 
-  // Returns when Flushed() is at least `lsn`, or with the reason why it will not be. Called with no
-  // page latched and no lock of the pool's that a fix could wait for; it may fix pages.
+  // Returns when Flushed() is at least `lsn`, or with the reason why it will not be. Called by
+  // whoever writes pages back, one thread at a time, also by one that needs a frame and has other
+  // pages latched: it fixes no page of the pool.
   virtual Expected<void> FlushTo(Lsn lsn) = 0;
 };
 
