@@ -8,29 +8,18 @@
 #include <limits>
 #include <optional>
 #include <string_view>
+#include <utility>
 
-#include "bench/report/options.h"
-#include "bench/report/output_file.h"
+#include "bench/report/command_line.h"
 
 namespace granary::bench {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::string_view kAllPolicies = "all";
 constexpr size_t kThreadsMax = 1024;
 // Of each side of --scan.
 constexpr uint64_t kScanShareMax = 1'000'000;
 constexpr uint64_t kUnitBytesMax = uint64_t{1} << 40;
-
-std::string OneLine(std::string text) {
-  std::ranges::replace(text, '\n', ' ');
-  return text;
-}
-
-fs::path AsThePersonMeans(const std::string& given) {
-  return (WhereThePersonStands() / given).lexically_normal();
-}
 
 OrFailure<void> ChoosePolicies(const std::vector<std::string>& names, CacheSimOptions& options) {
   for (const std::string& name : names) {
@@ -129,14 +118,10 @@ OrFailure<CacheSimOptions> ParseCacheSimOptions(int argc, const char* const* arg
   app.footer(
       "Exit status: 0 all is simulated; 1 something failed; 2 the arguments or the "
       "recording make no sense.");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    options.help = app.help();
-    return options;
-  } catch (const CLI::ParseError& error) {
-    return Fail(kExitUsage, OneLine(error.what()) + "; --help shows what there is");
-  }
+  auto help = ParseCommandLine(app, argc, argv);
+  if (!help) return tl::unexpected<Failure>(help.error());
+  options.help = *std::move(help);
+  if (!options.help.empty()) return options;
 
   if (options.trace.empty()) return Fail(kExitUsage, "--trace: the path is empty");
   options.trace_path = AsThePersonMeans(options.trace);
@@ -157,11 +142,9 @@ OrFailure<CacheSimOptions> ParseCacheSimOptions(int argc, const char* const* arg
     options.scan_mix.access = granary::Access::kScan;
   }
   if (json_option->count() != 0) {
-    if (json.empty()) return Fail(kExitUsage, "--json: the path is empty");
-    options.json_path = AsThePersonMeans(json);
-    if (auto checked = CheckWritable("--json", options.json_path); !checked) {
-      return tl::unexpected<Failure>(checked.error());
-    }
+    auto path = OutputPath("--json", json);
+    if (!path) return tl::unexpected<Failure>(path.error());
+    options.json_path = *std::move(path);
   }
   return options;
 }

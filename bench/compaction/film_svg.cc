@@ -9,6 +9,7 @@
 
 #include "bench/compaction/film_picture.h"
 #include "bench/compaction/film_units.h"
+#include "bench/report/escape_html.h"
 
 namespace granary::bench {
 namespace {
@@ -61,29 +62,6 @@ font:12px system-ui,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
 </style>
 )";
 
-std::string Escaped(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
 // 1, 2 or 5 times a power of ten: at most `count` of them are in `range`.
 double StepOf(double range, int count) {
   if (!(range > 0)) return 1;
@@ -109,7 +87,7 @@ class Drawing {
   std::string Draw() {
     Add("<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"picture\" role=\"img\" width=\"{0}\" "
         "height=\"{1}\" viewBox=\"0 0 {0} {1}\" aria-label=\"{2}\">\n",
-        kWidth, kHeight, Escaped(caption_.title));
+        kWidth, kHeight, EscapeHtml(caption_.title));
     svg_ += kStyle;
     Add("<rect class=\"ground\" width=\"{}\" height=\"{}\"/>\n", kWidth, kHeight);
     ChooseAxes();
@@ -138,7 +116,7 @@ class Drawing {
     fmt::format_to(std::back_inserter(svg_), format, std::forward<Args>(args)...);
   }
   void Text(double x, double y, std::string_view style, std::string_view text) {
-    Add("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\">{}</text>\n", x, y, style, Escaped(text));
+    Add("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\">{}</text>\n", x, y, style, EscapeHtml(text));
   }
   void Line(double x1, double y1, double x2, double y2, std::string_view style) {
     Add("<path class=\"{}\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>\n", style, x1, y1, x2, y2);
@@ -302,7 +280,7 @@ class Drawing {
   void DrawAct(const Act& act, const FilmFrame& first, std::string_view name) {
     DrawCells(act.frames, act.y, act.row_height());
     Add("<text class=\"m b\" transform=\"translate(22 {:.1f}) rotate(-90)\">{}</text>\n",
-        act.y + act.height / 2, Escaped(name));
+        act.y + act.height / 2, EscapeHtml(name));
     const auto last = static_cast<double>(act.frames.back().time);
     ForEachTick(last, UnitFor(last).bytes, 5, [&](double at) {
       const double y = act.YOfTime(static_cast<uint64_t>(at));

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "bench/compaction/workload_picture.h"
+#include "bench/report/command_line.h"
 #include "bench/report/failure.h"
-#include "bench/report/options.h"
 #include "bench/report/output_file.h"
 
 namespace granary::bench {
@@ -33,12 +33,10 @@ OrFailure<int> Draw(const PictureOptions& options) {
     std::printf("%s", RenderFilmText(film, CaptionOf(film, options.workload)).c_str());
     return kExitSuccess;
   }
-  const auto path = (WhereThePersonStands() / options.svg).lexically_normal();
-  if (auto checked = CheckWritable("--svg", path); !checked) {
-    return tl::unexpected<Failure>(checked.error());
-  }
+  const auto path = OutputPath("--svg", options.svg);
+  if (!path) return tl::unexpected<Failure>(path.error());
   const RegionFilm film = FilmWorkload(film_options);
-  const auto written = WriteWhole(path, RenderFilmSvg(film, CaptionOf(film, options.workload)));
+  const auto written = WriteWhole(*path, RenderFilmSvg(film, CaptionOf(film, options.workload)));
   if (!written) return tl::unexpected<Failure>(written.error());
   return kExitSuccess;
 }
@@ -67,13 +65,11 @@ OrFailure<int> Run(int argc, const char* const* argv) {
   app.add_option("--seed", options.workload.seed, "Of what is random.")
       ->capture_default_str()
       ->type_name("N");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    std::printf("%s", app.help().c_str());
+  const auto help = ParseCommandLine(app, argc, argv);
+  if (!help) return tl::unexpected<Failure>(help.error());
+  if (!help->empty()) {
+    std::printf("%s", help->c_str());
     return kExitSuccess;
-  } catch (const CLI::ParseError& error) {
-    return Fail(kExitUsage, std::string(error.what()) + "; --help shows what there is");
   }
   options.workload.number = workload[1] - '0';
   return Draw(options);

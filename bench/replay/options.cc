@@ -4,33 +4,22 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <utility>
 
-#include "bench/report/options.h"
-#include "bench/report/output_file.h"
+#include "bench/report/command_line.h"
 
 namespace granary::bench {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int kRepetitionsMax = 10'000;
 constexpr uint64_t kRegionBytesMin = 4096;
 constexpr uint64_t kRegionBytesMax = uint64_t{1} << 62;
-
-std::string OneLine(std::string text) {
-  std::ranges::replace(text, '\n', ' ');
-  return text;
-}
 
 std::string AllocatorNames() {
   std::vector<std::string_view> names;
   names.reserve(std::size(kReplayAllocators));
   for (const ReplayAllocator& allocator : kReplayAllocators) names.push_back(allocator.name);
   return fmt::format("{}", fmt::join(names, ","));
-}
-
-fs::path AsThePersonMeans(const std::string& given) {
-  return (WhereThePersonStands() / given).lexically_normal();
 }
 
 OrFailure<void> ChooseAllocators(const std::vector<std::string>& names, ReplayOptions& options) {
@@ -89,14 +78,10 @@ OrFailure<ReplayOptions> ParseReplayOptions(int argc, const char* const* argv) {
       "Exit status: 0 all is replayed; 1 something failed, the rest is replayed; 2 the arguments "
       "or "
       "a recording make no sense.");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    options.help = app.help();
-    return options;
-  } catch (const CLI::ParseError& error) {
-    return Fail(kExitUsage, OneLine(error.what()) + "; --help shows what there is");
-  }
+  auto help = ParseCommandLine(app, argc, argv);
+  if (!help) return tl::unexpected<Failure>(help.error());
+  options.help = *std::move(help);
+  if (!options.help.empty()) return options;
 
   if (auto chosen = ChooseAllocators(allocators, options); !chosen) {
     return tl::unexpected<Failure>(chosen.error());
@@ -107,11 +92,9 @@ OrFailure<ReplayOptions> ParseReplayOptions(int argc, const char* const* argv) {
   }
   if (size->count() != 0) options.region_bytes -= options.region_bytes % kRegionBytesMin;
   if (json_option->count() != 0) {
-    if (json.empty()) return Fail(kExitUsage, "--json: the path is empty");
-    options.json_path = AsThePersonMeans(json);
-    if (auto checked = CheckWritable("--json", options.json_path); !checked) {
-      return tl::unexpected<Failure>(checked.error());
-    }
+    auto path = OutputPath("--json", json);
+    if (!path) return tl::unexpected<Failure>(path.error());
+    options.json_path = *std::move(path);
   }
   return options;
 }

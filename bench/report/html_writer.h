@@ -36,9 +36,6 @@ struct Page {
 // One file that needs no other: styles and plots are inside, scripts there are none.
 std::string RenderHtml(const Page& page);
 
-// Text as it can stand in an element or an attribute.
-std::string EscapeHtml(std::string_view text);
-
 }  // namespace granary::bench
 
 #endif  // GRANARY_BENCH_REPORT_HTML_WRITER_H_

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <cstdlib>
+#include <utility>
 
+#include "bench/report/command_line.h"
 #include "bench/report/name_filter.h"
 #include "bench/report/output_file.h"
 
@@ -13,16 +13,6 @@ namespace granary::bench {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path FolderFrom(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && *value != '\0' ? fs::path(value) : fs::current_path();
-}
-
-std::string OneLine(std::string text) {
-  std::ranges::replace(text, '\n', ' ');
-  return text;
-}
 
 // Where a report goes: `given` as the person means it, or else `name` at the workspace's root.
 OrFailure<fs::path> MakeOutputPath(const std::string& flag, const CLI::Option& option,
@@ -33,19 +23,10 @@ OrFailure<fs::path> MakeOutputPath(const std::string& flag, const CLI::Option& o
     return checked ? OrFailure<fs::path>(std::move(path))
                    : tl::unexpected<Failure>(checked.error());
   }
-  if (given.empty()) {
-    return Fail(kExitUsage, flag + ": the path is empty");
-  }
-  fs::path path = (WhereThePersonStands() / given).lexically_normal();
-  auto checked = CheckWritable(flag, path);
-  return checked ? OrFailure<fs::path>(std::move(path)) : tl::unexpected<Failure>(checked.error());
+  return OutputPath(flag, given);
 }
 
 }  // namespace
-
-fs::path WhereThePersonStands() { return FolderFrom("BUILD_WORKING_DIRECTORY"); }
-
-fs::path WorkspaceRoot() { return FolderFrom("BUILD_WORKSPACE_DIRECTORY"); }
 
 OrFailure<Options> ParseOptions(int argc, const char* const* argv) {
   Options options;
@@ -71,14 +52,10 @@ OrFailure<Options> ParseOptions(int argc, const char* const* argv) {
   app.footer(
       "Exit status: 0 all is measured; 1 something failed, the rest is measured; 2 the arguments "
       "make no sense; 3 the programs are not optimised builds.");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    options.help = app.help();
-    return options;
-  } catch (const CLI::ParseError& error) {
-    return Fail(kExitUsage, OneLine(error.what()) + "; --help shows what there is");
-  }
+  auto help = ParseCommandLine(app, argc, argv);
+  if (!help) return tl::unexpected<Failure>(help.error());
+  options.help = *std::move(help);
+  if (!options.help.empty()) return options;
 
   auto filter = MakeNameFilter(pattern);
   if (!filter) {

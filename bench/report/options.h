@@ -24,11 +24,6 @@ struct Options {
 // Checks everything that can be checked before anything is measured.
 OrFailure<Options> ParseOptions(int argc, const char* const* argv);
 
-// `bazel run` starts programs in its own folders and says in variables where the person stands and
-// where the workspace is; without them both are the current folder.
-std::filesystem::path WhereThePersonStands();
-std::filesystem::path WorkspaceRoot();
-
 }  // namespace granary::bench
 
 #endif  // GRANARY_BENCH_REPORT_OPTIONS_H_

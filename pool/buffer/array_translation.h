@@ -143,8 +143,6 @@ class ArrayTranslation::View {
     const File* const file = FileOf(id);
     return file != nullptr ? &file->entries[id.page] : nullptr;
   }
-  // Whether an entry that Find returned and that is pinned now is that page's: always, here.
-  static constexpr bool IsOf(const PageEntry&, PageId) noexcept { return true; }
 
  private:
   friend class ArrayTranslation;

@@ -11,7 +11,7 @@
 //
 // Choose it for pages that are read and written again and again, by many threads, and do not all
 // fit into memory. For files that do, or that are read once, the operating system's cache does as
-// well. HashBufferPool is the same for keys that are numbered with gaps.
+// well.
 //
 // What a fix costs. Of a page that is there: the entry is found with a few loads, and pinned with
 // one atomic read-modify-write; unfixing is another one. What the eviction policy wants to know of
@@ -96,7 +96,7 @@ class BasicBufferPool final : public BufferPoolCore {
                                                                  CallSite site) noexcept;
 
   BasicBufferPool(std::unique_ptr<Translation> translation, const BufferPoolOptions& options,
-                  Parts parts) noexcept
+                  Parts parts)
       : BufferPoolCore(options, std::move(parts)),
         view_(translation->MakeView()),
         translation_(std::move(translation)) {}
@@ -118,7 +118,7 @@ inline Expected<SharedPage> BasicBufferPool<Translation>::FixSharedFor(buffer::S
     const buffer::FixSections::Inside inside(parts.sections);
     if (buffer::PageEntry* const entry = view_.Find(id)) [[likely]] {
       const buffer::EntryState before = entry->Pin();
-      if (before.was_pinned() && view_.IsOf(*entry, id)) [[likely]] {
+      if (before.was_pinned()) [[likely]] {
         CountHit(before.frame(), access);
         buffer::Latched latched(parts, *entry, BytesOf(before.frame()), Record(id, false, site));
         return SharedPage(std::move(latched));
@@ -137,7 +137,7 @@ inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusiveFor(
     const buffer::FixSections::Inside inside(parts.sections);
     if (buffer::PageEntry* const entry = view_.Find(id)) [[likely]] {
       const buffer::EntryState seen = entry->Load();
-      if (seen.is_readable() && entry->TryExclusive(seen) && view_.IsOf(*entry, id)) [[likely]] {
+      if (seen.is_readable() && entry->TryExclusive(seen)) [[likely]] {
         CountHit(seen.frame(), access);
         buffer::Latched latched(parts, *entry, BytesOf(seen.frame()), Record(id, true, site));
         return ExclusivePage(std::move(latched));
@@ -150,7 +150,7 @@ inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusiveFor(
 template <class Translation>
 inline std::optional<OptimisticPage> BasicBufferPool<Translation>::TryPeek(PageId id) noexcept {
   if constexpr (buffer::kOptimisticReadsPin) {
-    return PeekPinned(id, Access::kOnce, false);
+    return TryPeekPinned(id);
   } else {
     const buffer::PageEntry* const entry = view_.Look(id);
     if (entry == nullptr) [[unlikely]]

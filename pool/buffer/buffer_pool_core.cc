@@ -88,7 +88,7 @@ Expected<BufferPoolCore::Parts> BufferPoolCore::MakeParts(const BufferPoolOption
   return parts;
 }
 
-BufferPoolCore::BufferPoolCore(const BufferPoolOptions& options, Parts parts) noexcept
+BufferPoolCore::BufferPoolCore(const BufferPoolOptions& options, Parts parts)
     : parts_(std::move(parts)),
       all_(parts_.parts.get()),
       frame_base_(options.pages->At(0)),

@@ -146,7 +146,8 @@ class BufferPoolCore : private Reclaimer {
 
   static Expected<Parts> MakeParts(const BufferPoolOptions& options,
                                    buffer::Translation& translation);
-  BufferPoolCore(const BufferPoolOptions& options, Parts parts) noexcept;
+  // Throws std::bad_alloc.
+  BufferPoolCore(const BufferPoolOptions& options, Parts parts);
   ~BufferPoolCore() override;
 
   // The evictor, and answering the budget. Stop() writes nothing.
@@ -188,7 +189,8 @@ class BufferPoolCore : private Reclaimer {
                                                                         buffer::ScanRing* ring,
                                                                         CallSite site) noexcept;
   [[gnu::cold, gnu::noinline]] Expected<OptimisticPage> PeekSlow(PageId id, Access access) noexcept;
-  std::optional<OptimisticPage> PeekPinned(PageId id, Access access, bool brings) noexcept;
+  // TryPeek where optimistic reads pin.
+  std::optional<OptimisticPage> TryPeekPinned(PageId id) noexcept;
 
  private:
   using Loaded = buffer::PageEntry::Loaded;

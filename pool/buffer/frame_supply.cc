@@ -249,7 +249,6 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
       parts_.frames[picked[i]].use.store(Frame::Use::kPicked, std::memory_order_relaxed);
     }
   }
-  // Those that went in front, then those that are dirty, then those that somebody has.
   Evicted result;
   std::array<FrameIndex, kBatchMax> gone;
   std::array<FrameIndex, kBatchMax> dirty;
@@ -265,7 +264,7 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
   };
   for (size_t i = 0; i < count; ++i) take(picked[i], TryEvict(picked[i]));
   if (writes && result.dirty != 0) {
-    size_t left = result.dirty;
+    const size_t left = result.dirty;
     const std::array<FrameIndex, kBatchMax> were_dirty = dirty;
     for (size_t first = 0; first < left; first += write_back_.batch_pages()) {
       const size_t some = std::min(write_back_.batch_pages(), left - first);

@@ -20,7 +20,6 @@ namespace {
 
 // A latch is mostly held for less than a microsecond.
 constexpr int kSpins = 200;
-constexpr auto kForEver = std::chrono::hours(24);
 
 void Pause() noexcept { __builtin_ia32_pause(); }
 
@@ -68,7 +67,7 @@ bool BufferPoolCore::AwaitChange(PageId id) noexcept {
     if (state.is_absent()) return false;
     if (state.is_readable()) return true;
   }
-  (void)its.lot.Sleep(word, seen, Clock::now() + kForEver);
+  its.lot.Sleep(word, seen);
   return true;
 }
 
@@ -82,7 +81,7 @@ void BufferPoolCore::AwaitNoPins(PageEntry& entry) noexcept {
   while (true) {
     const uint32_t seen = parts().lot.Prepare(&entry);
     if (entry.AnnounceWaiter().pins() == 0) return;
-    (void)parts().lot.Sleep(&entry, seen, Clock::now() + kForEver);
+    parts().lot.Sleep(&entry, seen);
   }
 }
 
@@ -156,14 +155,13 @@ Expected<OptimisticPage> BufferPoolCore::PeekSlow(PageId id, Access access) noex
   }
 }
 
-std::optional<OptimisticPage> BufferPoolCore::PeekPinned(PageId id, Access access,
-                                                         bool brings) noexcept {
-  if (!brings) {
+std::optional<OptimisticPage> BufferPoolCore::TryPeekPinned(PageId id) noexcept {
+  {
     const FixSections::Inside inside(parts().sections);
     const PageEntry* const entry = parts().translation.FindEntry(id);
     if (entry == nullptr || !entry->Load().is_readable()) return std::nullopt;
   }
-  auto page = PeekSlow(id, access);
+  auto page = PeekSlow(id, Access::kOnce);
   if (!page) return std::nullopt;
   return *std::move(page);
 }

@@ -4,7 +4,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <climits>
 #include <ctime>
 
@@ -21,15 +20,10 @@ void Futex(std::atomic<uint32_t>& word, int operation, uint32_t value,
 
 }  // namespace
 
-bool ParkingLot::Sleep(const void* word, uint32_t seen, Clock::time_point deadline) noexcept {
-  // A second at a time: a wake that was lost would be a defect, and not a process that hangs.
-  const auto left = std::min<Clock::duration>(deadline - Clock::now(), std::chrono::seconds(1));
-  if (left <= Clock::duration::zero()) return false;
-  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
-  const timespec timeout = {.tv_sec = static_cast<time_t>(ns / 1'000'000'000),
-                            .tv_nsec = ns % 1'000'000'000};
+void ParkingLot::Sleep(const void* word, uint32_t seen) noexcept {
+  // A second at most: a wake that was lost would be a defect, and not a process that hangs.
+  const timespec timeout = {.tv_sec = 1, .tv_nsec = 0};
   Futex(PlaceOf(word).wakes, FUTEX_WAIT, seen, &timeout);
-  return true;
 }
 
 void ParkingLot::WakeAll(const void* word) noexcept {

@@ -5,7 +5,7 @@
 //     const uint32_t seen = lot.Prepare(&word);    changes the word, and finds the sleeper's mark
 //     puts its mark in the word                    lot.WakeAll(&word);
 //     looks at the word once more
-//     lot.Sleep(&word, seen, deadline);
+//     lot.Sleep(&word, seen);
 //
 // Words share 64 places to sleep at by their addresses; who is woken looks at its word again.
 //
@@ -17,7 +17,6 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,14 +24,11 @@ namespace granary::buffer {
 
 class ParkingLot {
  public:
-  using Clock = std::chrono::steady_clock;
-
   uint32_t Prepare(const void* word) noexcept {
     return PlaceOf(word).wakes.load(std::memory_order_acquire);
   }
-  // Returns when somebody wakes who came after Prepare, or at the deadline, or for no reason. False
-  // if the deadline has passed.
-  bool Sleep(const void* word, uint32_t seen, Clock::time_point deadline) noexcept;
+  // Returns when somebody wakes who came after Prepare, or for no reason.
+  void Sleep(const void* word, uint32_t seen) noexcept;
   void WakeAll(const void* word) noexcept;
 
  private:

@@ -43,8 +43,10 @@ class Translation {
 
   // Gives memory of entries that nobody holds back to the system; returns bytes.
   virtual size_t GiveBackEmpty(FixSections& sections) noexcept = 0;
-  // What entries have memory for now, and what of it nobody holds, about.
+  // The memory that entries have now.
   virtual size_t held_bytes() const noexcept = 0;
+  // At most so much of it would go back now: what nobody held when it was listed for that, whether
+  // somebody has taken it again since or not.
   virtual size_t empty_bytes() const noexcept = 0;
 
  protected:
