@@ -141,10 +141,6 @@ PageFile::~PageFile() {
 
 // --- Reading and writing ------------------------------------------------------------------------
 
-int PageFile::WhyNot(const PageRead& read) const noexcept {
-  return read.page < PageCount() ? 0 : ENODATA;
-}
-
 int PageFile::WhyNot(const PageWrite& write) const noexcept {
   if (read_only_) return EBADF;
   return write.page < PageCountMax() ? 0 : EFBIG;
@@ -158,7 +154,8 @@ template <class Page>
 void PageFile::TransferRun(std::span<Page> run) noexcept {
   constexpr bool kWrites = std::is_same_v<Page, PageWrite>;
   size_t done = 0;
-  const int error_number = TransferOnce(run, &done);
+  const int error_number =
+      run.size() == 1 ? TransferPage(run[0], &done) : TransferPages(run, &done);
   const size_t whole = done / page_bytes_;
   for (Page& page : run.first(whole)) page.error_number = 0;
   if constexpr (kWrites) {
@@ -178,10 +175,28 @@ void PageFile::TransferRun(std::span<Page> run) noexcept {
 
 // Returns 0 and all bytes as `done`, or the errno after some of them.
 template <class Page>
-int PageFile::TransferOnce(std::span<Page> run, size_t* done) noexcept {
+int PageFile::TransferPage(Page& page, size_t* done) noexcept {
+  int error_number = 0;
+  while (error_number == 0 && *done < page_bytes_) {
+    const auto offset = static_cast<off_t>(page.page * page_bytes_ + *done);
+    const size_t left = page_bytes_ - *done;
+    ssize_t bytes = 0;
+    if constexpr (std::is_same_v<Page, PageRead>) {
+      bytes = file_.calls().ReadAt(descriptor(), page.bytes + *done, left, offset);
+    } else {
+      bytes = file_.calls().WriteAt(descriptor(), page.bytes + *done, left, offset);
+    }
+    error_number = Advance<Page>(bytes, page_bytes_, done);
+  }
+  return error_number;
+}
+
+template <class Page>
+int PageFile::TransferPages(std::span<Page> run, size_t* done) noexcept {
   iovec pieces[kRunPagesMax];
   const size_t total = run.size() * page_bytes_;
-  while (*done < total) {
+  int error_number = 0;
+  while (error_number == 0 && *done < total) {
     const int count = PiecesOf(run, page_bytes_, *done, pieces);
     const auto offset = static_cast<off_t>(run[0].page * page_bytes_ + *done);
     ssize_t bytes = 0;
@@ -190,16 +205,21 @@ int PageFile::TransferOnce(std::span<Page> run, size_t* done) noexcept {
     } else {
       bytes = file_.calls().WriteVectorAt(descriptor(), pieces, count, offset);
     }
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes < 0) return errno;
-    // Of a page that the count says is there; or a write of nothing, which POSIX does not explain.
-    if (bytes == 0)
-      return std::is_same_v<Page, PageRead> && *done % page_bytes_ == 0 ? ENODATA : EIO;
-    const size_t reached = *done + static_cast<size_t>(bytes);
-    const size_t next = reached == total ? total : WholeUnits(reached);
-    if (next == *done) return EIO;
-    *done = next;
+    error_number = Advance<Page>(bytes, total, done);
   }
+  return error_number;
+}
+
+// What a call did that answered `bytes`: more is done, or the errno.
+template <class Page>
+int PageFile::Advance(ssize_t bytes, size_t total, size_t* done) const noexcept {
+  if (bytes < 0) return errno == EINTR ? 0 : errno;
+  // Of a page that the count says is there; or a write of nothing, which POSIX does not explain.
+  if (bytes == 0) return std::is_same_v<Page, PageRead> && *done % page_bytes_ == 0 ? ENODATA : EIO;
+  const size_t reached = *done + static_cast<size_t>(bytes);
+  const size_t next = reached == total ? total : WholeUnits(reached);
+  if (next == *done) return EIO;
+  *done = next;
   return 0;
 }
 

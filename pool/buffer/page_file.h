@@ -5,6 +5,7 @@
 #define GRANARY_POOL_BUFFER_PAGE_FILE_H_
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -66,7 +67,7 @@ class PageFile {
   uint64_t PageCountMax() const noexcept { return INT64_MAX / page_bytes_; }
 
   // A page of a batch that cannot be done, and why; 0 if it can be tried.
-  int WhyNot(const PageRead& read) const noexcept;
+  int WhyNot(const PageRead& read) const noexcept { return read.page < PageCount() ? 0 : ENODATA; }
   int WhyNot(const PageWrite& write) const noexcept;
 
   // Does a run of at most kRunPagesMax pages, none of which WhyNot refuses, whatever comes in
@@ -112,7 +113,11 @@ class PageFile {
   template <class Page>
   void TransferRun(std::span<Page> run) noexcept;
   template <class Page>
-  int TransferOnce(std::span<Page> run, size_t* done) noexcept;
+  int TransferPage(Page& page, size_t* done) noexcept;
+  template <class Page>
+  int TransferPages(std::span<Page> run, size_t* done) noexcept;
+  template <class Page>
+  int Advance(ssize_t bytes, size_t total, size_t* done) const noexcept;
   Expected<void> RefuseIfReadOnly(const char* where) const;
   // Under `growth_`, alone.
   Expected<void> ClearTail();

@@ -110,7 +110,8 @@ TEST(PosixPageStoreTest, NeighboursGoInOneCall) {
   const auto store = Make(files, 1000);
   PageBuffers buffers(1000, 512);
   EXPECT_EQ(ErrorsOf(*store, buffers, {3, 4, 5, 9, 10, 2, 1}), std::vector<int>(7, 0));
-  EXPECT_EQ(files.calls(Call::kReadVectorAt), 4u) << "3-5, 9-10, 2, 1";
+  EXPECT_EQ(files.calls(Call::kReadVectorAt), 2u) << "3-5, 9-10";
+  EXPECT_EQ(files.calls(Call::kReadAt), 2u) << "2, 1";
   std::vector<uint64_t> all(1000);
   std::iota(all.begin(), all.end(), 0);
   files.ForgetCalls();
@@ -146,9 +147,9 @@ TEST(PosixPageStoreTest, DirectTransfersGoOnAtWholeUnits) {
 TEST(PosixPageStoreTest, InterruptionsAreNoErrors) {
   SimulatedFiles files;
   const auto store = Make(files, 1);
-  files.FailCall(Call::kReadVectorAt, 1, EINTR);
+  files.FailCall(Call::kReadAt, 1, EINTR);
   EXPECT_EQ(VersionOf(*store, 0), 1);
-  files.FailCall(Call::kWriteVectorAt, 1, EINTR);
+  files.FailCall(Call::kWriteAt, 1, EINTR);
   EXPECT_EQ(WritePage(*store, 0, 2), 0);
   files.FailCall(Call::kAllocate, 1, EINTR);
   EXPECT_TRUE(store->Extend(3));
@@ -166,6 +167,14 @@ class BadSectors final : public FileCalls {
   ssize_t WriteVectorAt(int file, const iovec* pieces, int count, off_t offset) noexcept override {
     return IsBad(pieces, count, offset) ? -1
                                         : FileCalls::WriteVectorAt(file, pieces, count, offset);
+  }
+  ssize_t ReadAt(int file, void* bytes, size_t count, off_t offset) noexcept override {
+    const iovec piece = {bytes, count};
+    return IsBad(&piece, 1, offset) ? -1 : FileCalls::ReadAt(file, bytes, count, offset);
+  }
+  ssize_t WriteAt(int file, const void* bytes, size_t count, off_t offset) noexcept override {
+    const iovec piece = {const_cast<void*>(bytes), count};
+    return IsBad(&piece, 1, offset) ? -1 : FileCalls::WriteAt(file, bytes, count, offset);
   }
 
  private:
@@ -289,7 +298,7 @@ TEST(PosixPageStoreTest, WhatAFailedWriteLeftBehindTheEndNeverShows) {
   const auto store = Make(files, 2);
   // A part of page 4 is written, and then the disk is full.
   files.LimitTransfers(100);
-  files.FailCall(Call::kWriteVectorAt, 2, ENOSPC);
+  files.FailCall(Call::kWriteAt, 2, ENOSPC);
   EXPECT_EQ(WritePage(*store, 4, 2), ENOSPC);
   files.LimitTransfers(0);
   EXPECT_EQ(store->PageCount(), 2u);
