@@ -19,7 +19,6 @@ namespace {
 
 constexpr size_t kFrames = 4'000;
 constexpr size_t kPages = 4 * kFrames;
-constexpr size_t kReads = size_t{1} << 13;
 
 // Ends the program if anybody has read anything else than what is in the pages.
 template <class Reader>
@@ -39,7 +38,8 @@ double SecondsOfMisses(Reader& reader, const Orders& orders, size_t batches) {
 template <class Reader>
 void Register(const std::string& operation, size_t thread_count) {
   const std::string name = "buffer/" + operation +
-                           "/uniform/threads:" + std::to_string(thread_count) + "/" + Reader::kName;
+                           "/shuffled/threads:" + std::to_string(thread_count) + "/" +
+                           Reader::kName;
   benchmark::RegisterBenchmark(name.c_str(), [operation, thread_count](benchmark::State& state) {
     Reader& reader = Prepared::Get<Reader>(
         operation + Reader::kName, [] { return std::make_unique<Reader>(kPages, kFrames); });
@@ -47,7 +47,7 @@ void Register(const std::string& operation, size_t thread_count) {
       state.SkipWithError(("skipped: " + reader.why_skipped()).c_str());
       return;
     }
-    const Orders orders(Distribution::kUniform, kPages, thread_count, kReads);
+    const Orders orders(Distribution::kShuffled, kPages, thread_count, kPages);
     // Fills the pool.
     SecondsOfMisses(reader, orders, 1);
     const uint64_t brought_before = reader.brought();

@@ -10,12 +10,17 @@ namespace {
 
 constexpr double kZipfExponent = 0.99;
 
+std::vector<uint32_t> Shuffled(size_t pages, std::mt19937_64& random) {
+  std::vector<uint32_t> shuffled(pages);
+  std::iota(shuffled.begin(), shuffled.end(), 0u);
+  std::ranges::shuffle(shuffled, random);
+  return shuffled;
+}
+
 // The pages, the most wanted one first.
 std::vector<uint32_t> Ranking(size_t pages) {
-  std::vector<uint32_t> ranking(pages);
-  std::iota(ranking.begin(), ranking.end(), 0u);
-  std::ranges::shuffle(ranking, std::mt19937_64(1));
-  return ranking;
+  std::mt19937_64 random(1);
+  return Shuffled(pages, random);
 }
 
 std::vector<uint32_t> MakeZipfOrder(size_t pages, size_t reads, std::mt19937_64& random) {
@@ -46,6 +51,8 @@ const char* NameOf(Distribution distribution) {
       return "zipf";
     case Distribution::kHot:
       return "hot";
+    case Distribution::kShuffled:
+      return "shuffled";
   }
   return "";
 }
@@ -58,6 +65,10 @@ std::vector<uint32_t> MakeOrder(Distribution distribution, size_t pages, size_t 
   if (distribution == Distribution::kUniform) {
     std::uniform_int_distribution<uint32_t> page(0, static_cast<uint32_t>(pages - 1));
     std::ranges::generate(order, [&] { return page(random); });
+  }
+  if (distribution == Distribution::kShuffled) {
+    const std::vector<uint32_t> shuffled = Shuffled(pages, random);
+    for (size_t i = 0; i < reads; ++i) order[i] = shuffled[i % pages];
   }
   return order;
 }

@@ -9,13 +9,14 @@
 namespace granary::bench {
 
 enum class Distribution : uint8_t {
-  kUniform,  // Each page as likely as any other.
-  kZipf,     // The k-th most wanted page with a probability proportional to k^-0.99, as YCSB has
-             // it. Which page that is, is random, and the same for all threads.
-  kHot,      // One page, always the same.
+  kUniform,   // Each page as likely as any other.
+  kZipf,      // The k-th most wanted page with a probability proportional to k^-0.99, as YCSB has
+              // it. Which page that is, is random, and the same for all threads.
+  kHot,       // One page, always the same.
+  kShuffled,  // Each page once, in random order, and again in the same.
 };
 
-// "uniform", "zipf", "hot".
+// "uniform", "zipf", "hot", "shuffled".
 const char* NameOf(Distribution distribution);
 
 // Long enough that the processor does not learn it by heart.

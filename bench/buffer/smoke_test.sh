@@ -7,7 +7,7 @@ set -euo pipefail
 
 path=bench/buffer/buffer_bench
 # buffer/CASE/DISTRIBUTION/pages:P/threads:N/IMPLEMENTATION, of misses without the pages, and that the time is the clock's on the wall.
-well_formed='^buffer/((fix_unfix|peek)/[a-z_]+/pages:[0-9]+|miss(_ahead)?/uniform)/threads:[12]/[a-z_]+/manual_time$'
+well_formed='^buffer/((fix_unfix|peek)/[a-z_]+/pages:[0-9]+|miss(_ahead)?/shuffled)/threads:[12]/[a-z_]+/manual_time$'
 
 fail() { echo "smoke test: $*" >&2; exit 1; }
 
@@ -38,8 +38,8 @@ for pages in 1000 64000; do
   measures "fix_unfix/uniform_chained/pages:$pages/threads:1" granary raw rocksdb_hyper_clock
   measures "peek/uniform_chained/pages:$pages/threads:1" granary raw rocksdb_hyper_clock
 done
-for threads in 1 2; do measures "miss/uniform/threads:$threads" granary raw; done
-measures miss_ahead/uniform/threads:1 granary granary_uring raw
+for threads in 1 2; do measures "miss/shuffled/threads:$threads" granary raw; done
+measures miss_ahead/shuffled/threads:1 granary granary_uring raw
 
 export TMPDIR=${TEST_TMPDIR:-/tmp}
 result=$("$path" --benchmark_min_time=0.0001 --benchmark_format=json 2>/dev/null) || fail "the program failed"
