@@ -40,7 +40,7 @@ FrameIndex EvictionCache::FreeFrame() {
   FrameIndex victim = 0;
   // Each call looks at so many frames and no more, and the next goes on.
   while (eviction_->PickVictims(std::span(&victim, 1)) == 0) continue;
-  eviction_->OnEvicted(victim);
+  eviction_->OnEvicted(victim, keys_[victim]);
   driven_out_ = keys_[victim];
   frames_.erase(keys_[victim]);
   return victim;

@@ -105,11 +105,10 @@ BufferPoolCore::BufferPoolCore(const BufferPoolOptions& options, Parts parts)
   if (options.has_evictor && LowFrames(options) != 0) {
     try {
       evictor_ = std::make_unique<buffer::Evictor>([this] {
-        const size_t evicted = EvictAhead();
-        if (parts_.supply->FreeFrames() >= evictor_high_frames_) {
-          return buffer::Evictor::Outcome::kDone;
-        }
-        return evicted != 0 ? buffer::Evictor::Outcome::kMore : buffer::Evictor::Outcome::kStuck;
+        const auto [is_done, frames] = parts_.supply->EvictAhead(evictor_high_frames_);
+        return is_done       ? buffer::Evictor::Outcome::kDone
+               : frames != 0 ? buffer::Evictor::Outcome::kMore
+                             : buffer::Evictor::Outcome::kStuck;
       });
       parts_.supply->SetEvictor(LowFrames(options), [this] { evictor_->Call(); });
     } catch (const std::system_error&) {
@@ -127,7 +126,7 @@ void BufferPoolCore::Stop() noexcept {
   evictor_.reset();
   // Nobody has a page latched: what is resident goes, written or not.
   buffer::PoolParts& its = parts();
-  parts_.supply->DissolveRings();
+  parts_.supply->ReturnAll();
   for (FrameIndex frame = 0; frame < its.frames.used_end(); ++frame) {
     const auto use = its.frames[frame].use.load(std::memory_order_relaxed);
     if (use != buffer::Frame::Use::kPolicy) continue;
@@ -211,9 +210,9 @@ Expected<void> BufferPoolCore::Detach(FileId file) {
   };
   if (auto flushed = FlushPaced(UINT64_MAX, file, SIZE_MAX); !flushed) return flushed;
   if (auto synced = found->store->Sync(); !synced) return synced;
-  parts_.supply->DissolveRings();
+  parts_.supply->ReturnAll();
   // An evictor may have some in its hands for a moment.
-  const Clock::time_point deadline = FrameDeadline();
+  const Clock::time_point deadline = Clock::now() + frame_wait_;
   for (bool is_left = true; is_left;) {
     is_left = false;
     for (FrameIndex frame = 0; frame < its.frames.used_end(); ++frame) {
@@ -255,12 +254,8 @@ Expected<void> BufferPoolCore::Resize(size_t frames) {
                                       std::to_string(frames_max),
                                   "BufferPool::Resize"));
   }
-  return parts_.supply->Resize(frames, FrameDeadline());
-}
-
-size_t BufferPoolCore::EvictAhead() noexcept {
-  constexpr size_t kAtOnce = 64;
-  return parts_.supply->EvictSome(kAtOnce, true).frames;
+  buffer::Patience patience(frame_wait_);
+  return parts_.supply->Resize(frames, patience);
 }
 
 size_t BufferPoolCore::Reclaim(size_t bytes, Reclaimer::Clock::time_point deadline) noexcept {

@@ -204,6 +204,7 @@ class BufferPoolCore : private Reclaimer {
   // Reads the page into the frame and looks whether it is right.
   Expected<Lsn> ReadPage(PageId id, FrameIndex frame);
   Expected<Lsn> Judge(PageId id, FrameIndex frame, int error_number);
+  [[gnu::cold]] Error WhyUnread(PageId id, FrameIndex frame, int error_number);
   // An entry that the caller brings the page of; nothing if it is there or somebody else brings it.
   Expected<buffer::PageEntry*> BeginBringing(PageId id);
   void EndBringing(buffer::PageEntry& entry, PageId id, FrameIndex frame, Lsn lsn, Access access,
@@ -213,13 +214,11 @@ class BufferPoolCore : private Reclaimer {
   bool AwaitChange(PageId id) noexcept;
   void AwaitNoPins(buffer::PageEntry& entry) noexcept;
   Expected<ExclusivePage> CreateAt(PageId id, PageReservation& reservation, Lsn lsn, CallSite site);
-  Clock::time_point FrameDeadline() const { return Clock::now() + frame_wait_; }
 
   // Calls write(frames) for dirty frames with changes at or before `up_to`, a batch at a time.
   template <class Write>
   void ForDirty(Lsn up_to, const Write& write);
   Expected<void> FlushPaced(Lsn up_to, std::optional<FileId> file, size_t pages_per_second);
-  size_t EvictAhead() noexcept;
   size_t Reclaim(size_t bytes, Reclaimer::Clock::time_point deadline) noexcept override;
 
   PagePool& pages_;

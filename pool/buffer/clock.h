@@ -34,7 +34,7 @@ class Clock {
   }
   void OnHit(FrameIndex frame) noexcept { CountHit(hits_[frame], kHitsMax); }
   size_t PickVictims(std::span<FrameIndex> out) noexcept;
-  void OnEvicted(FrameIndex /*frame*/) noexcept {}
+  void OnEvicted(FrameIndex /*frame*/, PageKey /*key*/) noexcept {}
   void OnKept(FrameIndex frame) noexcept { links_.PushBack(queue_, frame); }
   void OnErase(FrameIndex frame) noexcept { links_.Remove(queue_, frame); }
   void SetCapacity(size_t /*frames*/) noexcept {}

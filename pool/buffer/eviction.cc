@@ -25,7 +25,7 @@ class EvictionOf final : public Eviction {
   size_t PickVictims(std::span<FrameIndex> out) noexcept override {
     return policy_.PickVictims(out);
   }
-  void OnEvicted(FrameIndex frame) noexcept override { policy_.OnEvicted(frame); }
+  void OnEvicted(FrameIndex frame, PageKey key) noexcept override { policy_.OnEvicted(frame, key); }
   void OnKept(FrameIndex frame) noexcept override { policy_.OnKept(frame); }
   void OnErase(FrameIndex frame) noexcept override { policy_.OnErase(frame); }
   void SetCapacity(size_t frames) noexcept override { policy_.SetCapacity(frames); }

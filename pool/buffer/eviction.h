@@ -7,8 +7,8 @@
 //
 // | policy | a hit | bytes a frame | a scan drives out what is hot |
 // |---|---|---|---|
-// | S3Fifo | a load; a store while it counts, up to 3 | 27 | no |
-// | TwoQ | under the lock | 19 | no |
+// | S3Fifo | a load; a store while it counts, up to 3 | 23 | no |
+// | TwoQ | under the lock | 15 | no |
 // | Clock | a load; a store the first time | 9 | yes |
 // | Lru | under the lock | 8 | yes |
 //
@@ -70,8 +70,8 @@ concept EvictionPolicy = requires(P p, const P cp, FrameIndex f, PageKey k, Acce
   // there are any frames, finitely many calls find one.
   { p.PickVictims(out) }
   noexcept->std::same_as<size_t>;
-  // The page of a picked frame went; a policy may remember it. The frame is free.
-  { p.OnEvicted(f) }
+  // Page k of the picked frame f went; a policy may remember it. The frame is free.
+  { p.OnEvicted(f, k) }
   noexcept;
   // A picked one could not go: it is pinned, or being written. It comes back, where it is not
   // asked for again at once.
@@ -128,7 +128,7 @@ class Eviction {
   virtual void OnInsert(FrameIndex frame, PageKey key, Access access) noexcept = 0;
   virtual void OnHit(FrameIndex frame) noexcept = 0;
   virtual size_t PickVictims(std::span<FrameIndex> out) noexcept = 0;
-  virtual void OnEvicted(FrameIndex frame) noexcept = 0;
+  virtual void OnEvicted(FrameIndex frame, PageKey key) noexcept = 0;
   virtual void OnKept(FrameIndex frame) noexcept = 0;
   virtual void OnErase(FrameIndex frame) noexcept = 0;
   virtual void SetCapacity(size_t frames) noexcept = 0;

@@ -62,10 +62,11 @@ class Exercise {
     const uint64_t number = input.Number(1);
     if (states_[frame] == State::kFree) {
       // No page is in two frames.
-      eviction_.OnInsert(frame, number / 4 * kFrames + frame, static_cast<Access>(number % 4));
+      keys_[frame] = number / 4 * kFrames + frame;
+      eviction_.OnInsert(frame, keys_[frame], static_cast<Access>(number % 4));
       states_[frame] = State::kQueued;
     } else if (states_[frame] == State::kPicked && number % 2 == 0) {
-      eviction_.OnEvicted(frame);
+      eviction_.OnEvicted(frame, keys_[frame]);
       states_[frame] = State::kFree;
     } else if (states_[frame] == State::kPicked) {
       eviction_.OnKept(frame);
@@ -86,6 +87,7 @@ class Exercise {
 
   granary::Eviction& eviction_;
   std::array<State, kFrames> states_ = {};
+  std::array<granary::PageKey, kFrames> keys_ = {};
 };
 
 }  // namespace

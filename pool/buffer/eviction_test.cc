@@ -30,7 +30,7 @@ void Insert(Eviction& eviction, FrameIndex begin, FrameIndex end, Access access 
 }
 
 void EvictAll(Eviction& eviction, const std::vector<FrameIndex>& picked) {
-  for (const FrameIndex frame : picked) eviction.OnEvicted(frame);
+  for (const FrameIndex frame : picked) eviction.OnEvicted(frame, frame);
 }
 
 std::vector<FrameIndex> Range(FrameIndex begin, FrameIndex end) {
@@ -111,7 +111,7 @@ TEST_P(EvictionTest, AKeptFrameIsAskedForAgainAfterTheOthers) {
   Insert(*eviction, 0, 10);
   ASSERT_EQ(Pick(*eviction, 2), Range(0, 2));
   eviction->OnKept(0);
-  eviction->OnEvicted(1);
+  eviction->OnEvicted(1, 1);
   std::vector<FrameIndex> expected = Range(2, 10);
   expected.push_back(0);
   EXPECT_EQ(Pick(*eviction, 10), expected);
@@ -237,12 +237,12 @@ TEST(S3FifoTest, TheSmallQueueGrowsWherePagesComeBackSoonAndShrinksWhereHotOnesL
   for (FrameIndex frame = 0; frame < kFrames; ++frame) {
     policy.OnInsert(frame, frame, Access::kNormal);
   }
-  // The page that just left the small queue, again and again.
+  // The page that just left the small queue, again and again: the one of the frame's number.
   PageKey came_back = 0;
   for (int i = 0; i < 10; ++i) {
     FrameIndex victim = 0;
     ASSERT_EQ(policy.PickVictims(std::span(&victim, 1)), 1U);
-    policy.OnEvicted(victim);
+    policy.OnEvicted(victim, victim);
     policy.OnInsert(victim, came_back++, Access::kNormal);
   }
   EXPECT_EQ(policy.small_target(), 110U);
@@ -251,7 +251,7 @@ TEST(S3FifoTest, TheSmallQueueGrowsWherePagesComeBackSoonAndShrinksWhereHotOnesL
     FrameIndex victim = 0;
     do {
       ASSERT_EQ(policy.PickVictims(std::span(&victim, 1)), 1U);
-      policy.OnEvicted(victim);
+      policy.OnEvicted(victim, victim);
     } while (victim != key);
     policy.OnInsert(victim, key, Access::kNormal);
   }

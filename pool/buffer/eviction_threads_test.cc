@@ -29,13 +29,15 @@ TEST_P(EvictionThreadsTest, HitsRunBesideEverything) {
       }
     });
   }
+  std::vector<PageKey> keys(kFrames);
   for (PageKey key = 0; key < kPages; ++key) {
     auto frame = static_cast<FrameIndex>(key);
     if (key >= kFrames) {
       while (eviction->PickVictims(std::span(&frame, 1)) == 0) continue;
-      eviction->OnEvicted(frame);
+      eviction->OnEvicted(frame, keys[frame]);
     }
-    eviction->OnInsert(frame, key * 7 % 1000, Access::kNormal);
+    keys[frame] = key * 7 % 1000;
+    eviction->OnInsert(frame, keys[frame], Access::kNormal);
   }
   done = true;
   for (std::thread& thread : threads) thread.join();

@@ -64,26 +64,24 @@ std::optional<FrameIndex> FrameSupply::TryObtain() noexcept {
   return parts_.frames.IndexOf(page);
 }
 
-Expected<FrameIndex> FrameSupply::Obtain(Clock::time_point deadline) {
+Expected<FrameIndex> FrameSupply::Obtain(Patience& patience) {
   CallEvictor();
   if (const auto free = TryObtain()) return *free;
-  size_t fruitless = 0;
-  for (bool writes = !call_evictor_;; writes = true) {
+  for (bool writes = !call_evictor_;;) {
     foreground_batches_.fetch_add(1, std::memory_order_relaxed);
-    const Evicted evicted = EvictSome(BatchFrames(), writes);
+    const Evicted evicted = EvictSome(BatchFrames(), writes || IsEvictorBehind());
     if (const auto free = TryObtain()) return *free;
-    fruitless = evicted.frames != 0 ? 0 : fruitless + evicted.picked() + 1;
-    // Once through all of them, and a little more, as others have some in hand.
-    if (fruitless <= 2 * used() + kBatchMax) continue;
+    if (!patience.IsInVain(evicted.picked(), evicted.frames, 2 * used())) continue;
+    writes = true;
     if (evicted.error) return tl::unexpected(*evicted.error);
-    if (Clock::now() >= deadline) return tl::unexpected(AllPinned());
-    DissolveRings();
+    if (patience.IsOver()) return tl::unexpected(AllPinned());
+    ReturnAll();
     std::this_thread::sleep_for(kPause);
   }
 }
 
-Expected<FrameIndex> FrameSupply::ObtainFor(ScanRing& ring, Clock::time_point deadline) {
-  if (!IsFull()) return Obtain(deadline);
+Expected<FrameIndex> FrameSupply::ObtainFor(ScanRing& ring, Patience& patience) {
+  if (!IsFull()) return Obtain(patience);
   while (true) {
     FrameIndex oldest;
     {
@@ -112,7 +110,7 @@ Expected<FrameIndex> FrameSupply::ObtainFor(ScanRing& ring, Clock::time_point de
     its.use.store(Frame::Use::kPolicy, std::memory_order_relaxed);
     eviction_->OnInsert(oldest, its.key.load(std::memory_order_relaxed), Access::kScan);
   }
-  return Obtain(deadline);
+  return Obtain(patience);
 }
 
 void FrameSupply::Return(FrameIndex frame) noexcept {
@@ -172,9 +170,14 @@ void FrameSupply::Discarded(FrameIndex frame) noexcept {
   Return(frame);
 }
 
-void FrameSupply::DissolveRings() noexcept {
-  const std::scoped_lock lock(rings_mutex_);
-  for (ScanRing& ring : rings_) Dissolve(ring);
+void FrameSupply::ReturnAll() noexcept {
+  {
+    const std::scoped_lock lock(rings_mutex_);
+    for (ScanRing& ring : rings_) Dissolve(ring);
+  }
+  const std::scoped_lock lock(policy_mutex_);
+  const size_t count = aside_count_.exchange(0, std::memory_order_relaxed);
+  for (const FrameIndex frame : std::span(aside_).first(count)) Keep(frame);
 }
 
 void FrameSupply::Dissolve(ScanRing& ring) noexcept {
@@ -219,36 +222,67 @@ FrameSupply::Fate FrameSupply::TryEvict(FrameIndex frame) noexcept {
   return Fate::kEvicted;
 }
 
-void FrameSupply::Settle(std::span<const FrameIndex> gone,
+void FrameSupply::Settle(std::span<const FrameIndex> gone, std::span<const FrameIndex> dirty,
                          std::span<const FrameIndex> kept) noexcept {
   const std::scoped_lock lock(policy_mutex_);
   for (const FrameIndex frame : gone) {
-    eviction_->OnEvicted(frame);
-    parts_.frames[frame].use.store(Frame::Use::kFree, std::memory_order_relaxed);
-  }
-  for (const FrameIndex frame : kept) {
     Frame& its = parts_.frames[frame];
-    eviction_->OnKept(frame);
-    if (its.use.load(std::memory_order_relaxed) == Frame::Use::kGone) {
-      eviction_->OnErase(frame);
-      its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
-      Return(frame);
+    eviction_->OnEvicted(frame, its.key.load(std::memory_order_relaxed));
+    its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
+  }
+  for (const FrameIndex frame : kept) Keep(frame);
+  size_t count = aside_count_.load(std::memory_order_relaxed);
+  for (const FrameIndex frame : dirty) {
+    if (count < kAsideMax) {
+      aside_[count++] = frame;
     } else {
-      its.use.store(Frame::Use::kPolicy, std::memory_order_relaxed);
+      Keep(frame);
     }
+  }
+  aside_count_.store(count, std::memory_order_relaxed);
+}
+
+void FrameSupply::Keep(FrameIndex frame) noexcept {
+  Frame& its = parts_.frames[frame];
+  eviction_->OnKept(frame);
+  if (its.use.load(std::memory_order_relaxed) == Frame::Use::kGone) {
+    eviction_->OnErase(frame);
+    its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
+    Return(frame);
+  } else {
+    its.use.store(Frame::Use::kPolicy, std::memory_order_relaxed);
+  }
+}
+
+size_t FrameSupply::Pick(std::span<FrameIndex> out, bool writes) noexcept {
+  const std::scoped_lock lock(policy_mutex_);
+  size_t count = 0;
+  if (writes) {
+    size_t left = aside_count_.load(std::memory_order_relaxed);
+    while (left != 0 && count < out.size()) out[count++] = aside_[--left];
+    aside_count_.store(left, std::memory_order_relaxed);
+  }
+  const auto picked = out.subspan(count);
+  const auto fresh = picked.first(eviction_->PickVictims(picked));
+  for (const FrameIndex frame : fresh) __builtin_prefetch(&parts_.frames[frame], 1);
+  for (const FrameIndex frame : fresh) {
+    parts_.frames[frame].use.store(Frame::Use::kPicked, std::memory_order_relaxed);
+  }
+  return count + fresh.size();
+}
+
+// Victims are what nobody has looked at for long, and so are their entries.
+void FrameSupply::PrefetchEntries(std::span<const FrameIndex> frames) const noexcept {
+  const FixSections::Inside inside(parts_.sections);
+  for (const FrameIndex frame : frames) {
+    const PageKey key = parts_.frames[frame].key.load(std::memory_order_relaxed);
+    __builtin_prefetch(parts_.translation.FindEntry(PageOf(key)), 1);
   }
 }
 
 FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
   std::array<FrameIndex, kBatchMax> picked;
-  size_t count;
-  {
-    const std::scoped_lock lock(policy_mutex_);
-    count = eviction_->PickVictims(std::span(picked).first(std::min(wanted, kBatchMax)));
-    for (size_t i = 0; i < count; ++i) {
-      parts_.frames[picked[i]].use.store(Frame::Use::kPicked, std::memory_order_relaxed);
-    }
-  }
+  const size_t count = Pick(std::span(picked).first(std::min(wanted, kBatchMax)), writes);
   Evicted result;
   std::array<FrameIndex, kBatchMax> gone;
   std::array<FrameIndex, kBatchMax> dirty;
@@ -262,7 +296,12 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
       kept[result.busy++] = frame;
     }
   };
+  PrefetchEntries(std::span(picked).first(count));
   for (size_t i = 0; i < count; ++i) take(picked[i], TryEvict(picked[i]));
+  const bool meets_dirty = result.dirty != 0;
+  if ((writes || meets_dirty) && meets_dirty_.load(std::memory_order_relaxed) != meets_dirty) {
+    meets_dirty_.store(meets_dirty, std::memory_order_relaxed);
+  }
   if (writes && result.dirty != 0) {
     const size_t left = result.dirty;
     const std::array<FrameIndex, kBatchMax> were_dirty = dirty;
@@ -274,9 +313,13 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
     result.dirty = 0;
     for (size_t i = 0; i < left; ++i) take(were_dirty[i], TryEvict(were_dirty[i]));
   }
-  std::copy_n(dirty.begin(), result.dirty, kept.begin() + static_cast<std::ptrdiff_t>(result.busy));
-  Settle(std::span(gone).first(result.frames), std::span(kept).first(result.busy + result.dirty));
-  for (size_t i = 0; i < result.frames; ++i) Return(gone[i]);
+  const bool lays_aside = !writes && call_evictor_;
+  const size_t kept_dirty = lays_aside ? 0 : result.dirty;
+  std::copy_n(dirty.begin(), kept_dirty, kept.begin() + static_cast<std::ptrdiff_t>(result.busy));
+  Settle(std::span(gone).first(result.frames), std::span(dirty).first(result.dirty - kept_dirty),
+         std::span(kept).first(result.busy + kept_dirty));
+  ReturnEvicted(std::span(gone).first(result.frames));
+  if (lays_aside && result.dirty != 0) call_evictor_();
   evictions_.fetch_add(result.frames, std::memory_order_relaxed);
   if (parts_.translation.empty_bytes() >= kEmptyBytesMax) {
     (void)parts_.translation.GiveBackEmpty(parts_.sections);
@@ -284,9 +327,31 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
   return result;
 }
 
+FrameSupply::Ahead FrameSupply::EvictAhead(size_t high_frames) {
+  const size_t aside = aside_count_.load(std::memory_order_relaxed);
+  const size_t free = FreeFrames();
+  const size_t wanted = std::max(aside, high_frames - std::min(free, high_frames));
+  const size_t frames = wanted != 0 ? EvictSome(wanted, true).frames : 0;
+  return {
+      .is_done = FreeFrames() >= high_frames && aside_count_.load(std::memory_order_relaxed) == 0,
+      .frames = frames};
+}
+
+void FrameSupply::ReturnEvicted(std::span<const FrameIndex> frames) noexcept {
+  if (frames.empty()) return;
+  if (used() > capacity()) {
+    for (const FrameIndex frame : frames) Return(frame);
+    return;
+  }
+  const Links links{parts_.frames};
+  for (size_t i = 1; i < frames.size(); ++i) links.Store(frames[i - 1], frames[i]);
+  free_count_.fetch_add(frames.size(), std::memory_order_relaxed);
+  free_.Push(links, frames.front(), frames.back());
+}
+
 // A pool of few frames is to have as few of them empty.
 size_t FrameSupply::BatchFrames() const noexcept {
-  return std::clamp<size_t>(capacity() / 1024, 1, kBatchMax);
+  return std::clamp<size_t>(capacity() / 256, 1, kBatchMax / 4);
 }
 
 size_t FrameSupply::FreeFrames() const noexcept {
@@ -295,15 +360,20 @@ size_t FrameSupply::FreeFrames() const noexcept {
   return free_count_.load(std::memory_order_relaxed) + (used < capacity ? capacity - used : 0);
 }
 
+bool FrameSupply::IsEvictorBehind() const noexcept {
+  return aside_count_.load(std::memory_order_relaxed) >= std::min(kAsideMax, capacity() / 8);
+}
+
 bool FrameSupply::IsFull() const noexcept {
   return used() >= capacity() || is_refused_.load(std::memory_order_relaxed);
 }
 
 void FrameSupply::CallEvictor() noexcept {
+  if (!meets_dirty_.load(std::memory_order_relaxed)) return;
   if (evictor_low_ != 0 && FreeFrames() <= evictor_low_) call_evictor_();
 }
 
-Expected<void> FrameSupply::Resize(size_t frames, Clock::time_point deadline) {
+Expected<void> FrameSupply::Resize(size_t frames, Patience& patience) {
   const std::scoped_lock lock(resize_mutex_);
   const size_t before = capacity();
   const auto set = [&](size_t capacity) {
@@ -312,13 +382,11 @@ Expected<void> FrameSupply::Resize(size_t frames, Clock::time_point deadline) {
     eviction_->SetCapacity(capacity);
   };
   set(frames);
-  size_t fruitless = 0;
   while (used() > frames) {
     if (GiveToPagePool()) continue;
     const Evicted evicted = EvictSome(kBatchMax, true);
-    fruitless = evicted.frames != 0 ? 0 : fruitless + evicted.picked() + 1;
-    if (fruitless <= 2 * used() + kBatchMax) continue;
-    if (evicted.error || Clock::now() >= deadline) {
+    if (!patience.IsInVain(evicted.picked(), evicted.frames, 2 * used())) continue;
+    if (evicted.error || patience.IsOver()) {
       set(before);
       return tl::unexpected(evicted.error ? *evicted.error : AllPinned());
     }
@@ -331,15 +399,14 @@ size_t FrameSupply::Release(size_t bytes, Clock::time_point deadline) noexcept {
   const size_t page_bytes = pages_.page_bytes();
   const size_t wanted = (bytes + page_bytes - 1) / page_bytes;
   size_t given = 0;
-  size_t fruitless = 0;
+  Patience patience(Clock::duration::zero());
   while (given < wanted && Clock::now() < deadline) {
     if (GiveToPagePool()) {
       ++given;
       continue;
     }
     const Evicted evicted = EvictSome(std::min(wanted - given, kBatchMax), false);
-    fruitless = evicted.frames != 0 ? 0 : fruitless + evicted.picked() + 1;
-    if (fruitless > used() + kBatchMax) break;
+    if (patience.IsInVain(evicted.picked(), evicted.frames, used())) break;
   }
   return given != 0 ? pages_.Trim(0) : 0;
 }

@@ -2,10 +2,10 @@
 // pool/buffer.
 //
 // Frames come from the PagePool until the pool has as many as it may; then from pages that the
-// eviction policy gives up. An evictor evicts ahead of need, if there is one, so that who misses
-// finds a free frame; otherwise, and when the evictor is behind, who misses evicts a batch of its
-// own. Clean pages go at once. Dirty ones are written first (WriteBack), by the evictor rather than
-// by who misses.
+// eviction policy gives up. Clean ones go at once: who misses evicts a batch of them, which costs
+// less than to have another thread do it. Dirty ones have to be written first (WriteBack), and that
+// is the evictor's: they are laid aside for it, and as long as there are such it keeps frames free
+// ahead of need. Where there is no evictor, or it is behind, who misses writes a batch.
 //
 // The frames of a scan. Once the pool is full, pages that are read for a scan are in a ring of few
 // frames and no queue of the policy's: the scan takes its own oldest frame for its next page, and
@@ -21,6 +21,7 @@
 #ifndef GRANARY_POOL_BUFFER_FRAME_SUPPLY_H_
 #define GRANARY_POOL_BUFFER_FRAME_SUPPLY_H_
 
+#include <array>
 #include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <chrono>
@@ -36,7 +37,9 @@
 #include "memory/error.h"
 #include "pool/buffer/eviction.h"
 #include "pool/buffer/page_types.h"
+#include "pool/buffer/patience.h"
 #include "pool/buffer/pool_parts.h"
+#include "pool/buffer/spin_mutex.h"
 #include "pool/buffer/write_back.h"
 #include "pool/index_stack.h"
 #include "pool/page_pool.h"
@@ -73,11 +76,11 @@ class FrameSupply {
   // --- Frames -----------------------------------------------------------------------------------
 
   // A frame, for the caller to bring a page into. kOutOfMemory with the pins that stood against it
-  // when no page can be evicted until `deadline`; the error of the store or the log if dirty pages
-  // cannot be written.
-  Expected<FrameIndex> Obtain(Clock::time_point deadline);
+  // when no page can be evicted until `patience` is over; the error of the store or the log if
+  // dirty pages cannot be written.
+  Expected<FrameIndex> Obtain(Patience& patience);
   // The same for a page of a scan: the ring's oldest one where it is to be.
-  Expected<FrameIndex> ObtainFor(ScanRing& ring, Clock::time_point deadline);
+  Expected<FrameIndex> ObtainFor(ScanRing& ring, Patience& patience);
   // Without evicting; nothing if there is none free.
   std::optional<FrameIndex> TryObtain() noexcept;
   // Which has no page.
@@ -88,8 +91,8 @@ class FrameSupply {
   void Insert(FrameIndex frame, PageKey key, Access access, ScanRing* ring) noexcept;
   // The page has left its frame for good, and was not evicted.
   void Discarded(FrameIndex frame) noexcept;
-  // What is in the rings goes to the policy.
-  void DissolveRings() noexcept;
+  // What is in the rings, or laid aside, goes to the policy.
+  void ReturnAll() noexcept;
 
   // The hit path's: where they are not null hits are counted here, up to hits_max().
   std::atomic<uint8_t>* hits() const noexcept { return hits_; }
@@ -108,9 +111,16 @@ class FrameSupply {
     // Of writing dirty ones.
     std::optional<Error> error;
   };
-  // Evicts up to `wanted` pages, one batch at most; their frames are free. `writes`: dirty pages
-  // that are in the way are written first.
+  // Evicts up to `wanted` pages, one batch at most; their frames are free. `writes`: those that are
+  // laid aside come first, and dirty ones are written.
   Evicted EvictSome(size_t wanted, bool writes);
+  // The evictor's: what is laid aside goes, and `high_frames` are to be free. Returns whether that
+  // is so, or how many went.
+  struct Ahead {
+    bool is_done = false;
+    size_t frames = 0;
+  };
+  Ahead EvictAhead(size_t high_frames);
 
   // Free frames, those included that the PagePool still has for us.
   size_t FreeFrames() const noexcept;
@@ -124,13 +134,14 @@ class FrameSupply {
   uint64_t ring_reuses() const noexcept { return ring_reuses_.load(std::memory_order_relaxed); }
 
   // Sets how many frames there may be. For fewer, evicts and writes what is in the way;
-  // kOutOfMemory, and as before, if that is not done by `deadline`.
-  Expected<void> Resize(size_t frames, Clock::time_point deadline);
+  // kOutOfMemory, and as before, if that is not done before `patience` is over.
+  Expected<void> Resize(size_t frames, Patience& patience);
 
   // Gives up to `bytes` of free frames, and of clean pages, to the system; returns how many.
   size_t Release(size_t bytes, Clock::time_point deadline) noexcept;
 
-  // Who evicts ahead; called, possibly often, when free frames are few. Before any other call.
+  // Who evicts ahead; called, possibly often, when dirty pages are in the way and free frames are
+  // few. Before any other call.
   void SetEvictor(size_t low_frames, std::function<void()> call) {
     evictor_low_ = low_frames;
     call_evictor_ = std::move(call);
@@ -143,6 +154,7 @@ class FrameSupply {
   friend ScanRing;
 
   static constexpr size_t kBatchMax = 64;
+  static constexpr size_t kAsideMax = 4 * kBatchMax;
   // Of entries that nobody holds; what is given back is mostly wanted again.
   static constexpr size_t kEmptyBytesMax = size_t{1} << 20;
 
@@ -157,10 +169,17 @@ class FrameSupply {
   };
   enum class Fate : uint8_t { kEvicted, kDirty, kBusy };
 
+  size_t Pick(std::span<FrameIndex> out, bool writes) noexcept;
+  void PrefetchEntries(std::span<const FrameIndex> frames) const noexcept;
   Fate TryEvict(FrameIndex frame) noexcept;
-  // Of frames that were picked; those that went are the first `gone`, and stay the caller's.
-  void Settle(std::span<const FrameIndex> gone, std::span<const FrameIndex> kept) noexcept;
+  // Of frames that were picked; those that went are the caller's.
+  void Settle(std::span<const FrameIndex> gone, std::span<const FrameIndex> dirty,
+              std::span<const FrameIndex> kept) noexcept;
+  // With the policy's lock.
+  void Keep(FrameIndex frame) noexcept;
+  void ReturnEvicted(std::span<const FrameIndex> frames) noexcept;
   size_t BatchFrames() const noexcept;
+  bool IsEvictorBehind() const noexcept;
   void Dissolve(ScanRing& ring) noexcept;
   bool GiveToPagePool() noexcept;
   void PushFree(FrameIndex frame) noexcept;
@@ -181,8 +200,12 @@ class FrameSupply {
   boost::intrusive::list<ScanRing, boost::intrusive::constant_time_size<false>> rings_;
   std::atomic<size_t> ring_frames_ = 0;
 
-  // Guards the policy, and Frame::use.
-  std::mutex policy_mutex_;
+  // Guards the policy, Frame::use, and what is laid aside: picked, and to be written.
+  SpinMutex policy_mutex_;
+  std::array<FrameIndex, kAsideMax> aside_;
+  std::atomic<size_t> aside_count_ = 0;
+  // Dirty pages were in the way lately.
+  std::atomic<bool> meets_dirty_ = false;
 
   alignas(64) IndexStack<> free_;
   std::atomic<size_t> free_count_ = 0;

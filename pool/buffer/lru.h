@@ -35,7 +35,7 @@ class Lru {
     links_.PushBack(by_age_, frame);
   }
   size_t PickVictims(std::span<FrameIndex> out) noexcept;
-  void OnEvicted(FrameIndex /*frame*/) noexcept {}
+  void OnEvicted(FrameIndex /*frame*/, PageKey /*key*/) noexcept {}
   void OnKept(FrameIndex frame) noexcept { links_.PushBack(by_age_, frame); }
   void OnErase(FrameIndex frame) noexcept { links_.Remove(by_age_, frame); }
   void SetCapacity(size_t /*frames*/) noexcept {}

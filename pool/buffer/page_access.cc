@@ -94,7 +94,8 @@ Expected<SharedPage> BufferPoolCore::FixSharedSlow(PageId id, Access access, buf
   while (true) {
     {
       const FixSections::Inside inside(its.sections);
-      if (PageEntry* const entry = its.translation.FindEntry(id)) {
+      PageEntry* const entry = its.translation.FindEntry(id);
+      if (entry != nullptr && entry->Load().is_readable()) {
         const EntryState before = entry->Pin();
         if (before.was_pinned()) {
           CountHit(before.frame(), access);
@@ -209,8 +210,9 @@ Expected<BufferPoolCore::Brought> BufferPoolCore::Bring(PageId id, Access access
   if (!begun) return tl::unexpected(std::move(begun.error()));
   if (*begun == nullptr) return Brought{};
   PageEntry& entry = **begun;
-  auto frame = ring != nullptr ? parts_.supply->ObtainFor(*ring, FrameDeadline())
-                               : parts_.supply->Obtain(FrameDeadline());
+  buffer::Patience patience(frame_wait_);
+  auto frame =
+      ring != nullptr ? parts_.supply->ObtainFor(*ring, patience) : parts_.supply->Obtain(patience);
   if (!frame) {
     GiveUpBringing(entry, id);
     return tl::unexpected(std::move(frame.error()));
@@ -235,25 +237,28 @@ Expected<Lsn> BufferPoolCore::ReadPage(PageId id, FrameIndex frame) {
 Expected<Lsn> BufferPoolCore::Judge(PageId id, FrameIndex frame, int error_number) {
   const buffer::BufferedFile& file = *parts().files.Find(id.file);
   const std::span<const std::byte> bytes = parts().frames.BytesOf(frame);
+  if (error_number == 0 && file.codec->Verify(bytes, id) == PageVerdict::kOk) [[likely]]
+    return file.codec->LsnOf(bytes);
+  return tl::unexpected(WhyUnread(id, frame, error_number));
+}
+
+Error BufferPoolCore::WhyUnread(PageId id, FrameIndex frame, int error_number) {
+  const buffer::BufferedFile& file = *parts().files.Find(id.file);
+  read_errors_.fetch_add(1, std::memory_order_relaxed);
   if (error_number != 0) {
-    read_errors_.fetch_add(1, std::memory_order_relaxed);
-    return tl::unexpected(Error{
+    return Error{
         .code = ErrorCode::kIo,
         .message = Name(id) + ", " + std::string(file.store->name()) + ", could not be read: " +
                    (error_number == ENODATA
                         ? "the file has " + std::to_string(file.store->PageCount()) + " pages"
                         : std::strerror(error_number)),
         .where = "BufferPool",
-        .system_errno = error_number});
+        .system_errno = error_number};
   }
-  if (file.codec->Verify(bytes, id) != PageVerdict::kOk) {
-    read_errors_.fetch_add(1, std::memory_order_relaxed);
-    return tl::unexpected(Error{.code = ErrorCode::kCorrupt,
-                                .message = Name(id) + ", " + std::string(file.store->name()) +
-                                           ": " + file.codec->Describe(bytes, id),
-                                .where = "BufferPool"});
-  }
-  return file.codec->LsnOf(bytes);
+  return Error{.code = ErrorCode::kCorrupt,
+               .message = Name(id) + ", " + std::string(file.store->name()) + ": " +
+                          file.codec->Describe(parts().frames.BytesOf(frame), id),
+               .where = "BufferPool"};
 }
 
 // --- Making -------------------------------------------------------------------------------------
@@ -266,9 +271,9 @@ Expected<PageReservation> BufferPoolCore::Reserve(size_t pages) {
   PageReservation reservation;
   reservation.supply_ = parts_.supply.get();
   reservation.frames_.reserve(pages);
-  const Clock::time_point deadline = FrameDeadline();
+  buffer::Patience patience(frame_wait_);
   while (reservation.frames_.size() < pages) {
-    auto frame = parts_.supply->Obtain(deadline);
+    auto frame = parts_.supply->Obtain(patience);
     if (!frame) return tl::unexpected(std::move(frame.error()));
     reservation.frames_.push_back(*frame);
   }

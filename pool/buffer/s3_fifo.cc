@@ -39,7 +39,6 @@ Expected<S3Fifo> S3Fifo::Create(size_t frames_max, SystemCalls* system_calls) {
   S3Fifo s3_fifo;
   for (const auto& reserved : {s3_fifo.links_.Reserve(frames_max, system_calls),
                                s3_fifo.hits_.Reserve(frames_max, system_calls),
-                               s3_fifo.fingerprints_.Reserve(frames_max, system_calls),
                                s3_fifo.places_.Reserve(frames_max, system_calls),
                                s3_fifo.small_ghosts_.Reserve(frames_max, system_calls),
                                s3_fifo.main_ghosts_.Reserve(NearOf(frames_max), system_calls)}) {
@@ -50,8 +49,8 @@ Expected<S3Fifo> S3Fifo::Create(size_t frames_max, SystemCalls* system_calls) {
 }
 
 size_t S3Fifo::bytes_max() const noexcept {
-  return links_.bytes_max() + hits_.bytes_max() + fingerprints_.bytes_max() + places_.bytes_max() +
-         small_ghosts_.bytes_max() + main_ghosts_.bytes_max();
+  return links_.bytes_max() + hits_.bytes_max() + places_.bytes_max() + small_ghosts_.bytes_max() +
+         main_ghosts_.bytes_max();
 }
 
 void S3Fifo::OnInsert(FrameIndex frame, PageKey key, Access access) noexcept {
@@ -64,7 +63,6 @@ void S3Fifo::OnInsert(FrameIndex frame, PageKey key, Access access) noexcept {
     if (left_main) ShrinkSmall();
   }
   hits_[frame].store(0, std::memory_order_relaxed);
-  fingerprints_[frame] = fingerprint;
   places_[frame] = is_once ? Place::kOnce : departures != 0 ? Place::kMain : Place::kSmall;
   links_.PushBack(ListOf(frame), frame);
 }
@@ -106,10 +104,10 @@ bool S3Fifo::MayLeaveMain(FrameIndex frame) noexcept {
   return false;
 }
 
-void S3Fifo::OnEvicted(FrameIndex frame) noexcept {
+void S3Fifo::OnEvicted(FrameIndex frame, PageKey key) noexcept {
   assert(places_[frame] != Place::kNone);
-  if (places_[frame] == Place::kSmall) small_ghosts_.Push(fingerprints_[frame]);
-  if (places_[frame] == Place::kMain) main_ghosts_.Push(fingerprints_[frame]);
+  if (places_[frame] == Place::kSmall) small_ghosts_.Push(FingerprintOf(key));
+  if (places_[frame] == Place::kMain) main_ghosts_.Push(FingerprintOf(key));
   places_[frame] = Place::kNone;
 }
 

@@ -24,7 +24,6 @@ Expected<TwoQ> TwoQ::Create(size_t frames_max, SystemCalls* system_calls) {
   }
   TwoQ two_q;
   for (const auto& reserved : {two_q.links_.Reserve(frames_max, system_calls),
-                               two_q.fingerprints_.Reserve(frames_max, system_calls),
                                two_q.places_.Reserve(frames_max, system_calls),
                                two_q.ghosts_.Reserve(GhostsOf(frames_max), system_calls)}) {
     if (!reserved) return tl::unexpected(reserved.error());
@@ -34,14 +33,12 @@ Expected<TwoQ> TwoQ::Create(size_t frames_max, SystemCalls* system_calls) {
 }
 
 size_t TwoQ::bytes_max() const noexcept {
-  return links_.bytes_max() + fingerprints_.bytes_max() + places_.bytes_max() + ghosts_.bytes_max();
+  return links_.bytes_max() + places_.bytes_max() + ghosts_.bytes_max();
 }
 
 void TwoQ::OnInsert(FrameIndex frame, PageKey key, Access access) noexcept {
   const bool is_once = access == Access::kScan || access == Access::kOnce;
-  const uint32_t fingerprint = FingerprintOf(key);
-  const bool was_here = ghosts_.Take(fingerprint) != 0;
-  fingerprints_[frame] = fingerprint;
+  const bool was_here = ghosts_.Take(FingerprintOf(key)) != 0;
   places_[frame] = is_once ? Place::kOnce : was_here ? Place::kMain : Place::kRecent;
   links_.PushBack(ListOf(frame), frame);
 }
@@ -63,9 +60,9 @@ size_t TwoQ::PickVictims(std::span<FrameIndex> out) noexcept {
   return picked;
 }
 
-void TwoQ::OnEvicted(FrameIndex frame) noexcept {
+void TwoQ::OnEvicted(FrameIndex frame, PageKey key) noexcept {
   assert(places_[frame] != Place::kNone);
-  if (places_[frame] == Place::kRecent) ghosts_.Push(fingerprints_[frame]);
+  if (places_[frame] == Place::kRecent) ghosts_.Push(FingerprintOf(key));
   places_[frame] = Place::kNone;
 }
 

@@ -41,7 +41,7 @@ class TwoQ {
   void OnInsert(FrameIndex frame, PageKey key, Access access) noexcept;
   void OnHit(FrameIndex frame) noexcept;
   size_t PickVictims(std::span<FrameIndex> out) noexcept;
-  void OnEvicted(FrameIndex frame) noexcept;
+  void OnEvicted(FrameIndex frame, PageKey key) noexcept;
   void OnKept(FrameIndex frame) noexcept;
   void OnErase(FrameIndex frame) noexcept;
   void SetCapacity(size_t frames) noexcept;
@@ -61,7 +61,6 @@ class TwoQ {
   }
 
   FrameLinks links_;
-  FrameArray<uint32_t> fingerprints_;
   FrameArray<Place> places_;
   FrameList recent_;
   // The one that was not asked for the longest is first.
