@@ -153,8 +153,9 @@ BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* ac
   Lock lock = Acquire();
   ++rounds_;
   if (account != nullptr) Settle(*account);
+  const bool leaves_trace = request.priority_max == INT32_MAX;
   if (const MemoryBudget* const aborted = FindAborted(*request.node)) {
-    last_refusal_ = {request.node, aborted, aborted->hard_limit_, request.bytes};
+    if (leaves_trace) last_refusal_ = {request.node, aborted, aborted->hard_limit_, request.bytes};
     return Outcome::kAborted;
   }
   MemoryBudget* const full = FindFullHarvested(request);
@@ -176,7 +177,7 @@ BudgetTree::Outcome BudgetTree::Charge(const Request& request, BudgetAccount* ac
   if (outcome == Outcome::kCharged) {
     if (account != nullptr) Prepay(*account);
     AskForSoftLimits(lock, request);
-  } else if (outcome != Outcome::kFoundElsewhere && full != nullptr) {
+  } else if (outcome != Outcome::kFoundElsewhere && full != nullptr && leaves_trace) {
     last_refusal_ = {request.node, full, full->hard_limit_, request.bytes};
     ++full->refusals_;
     full->timeouts_ += outcome == Outcome::kTimedOut;
@@ -411,7 +412,7 @@ Reclaimer* BudgetTree::NextReclaimer(MemoryBudget& full, const Request& request,
       full, [](MemoryBudget & at) -> auto& { return at.children_; },
       [&](MemoryBudget& at) {
         for (Reclaimer& reclaimer : at.reclaimers_) {
-          if (asked.Has(reclaimer)) continue;
+          if (asked.Has(reclaimer) || reclaimer.priority_ > request.priority_max) continue;
           if (reclaimer.serves_ == Reclaimer::Serves::kOthers && is_above_request(at)) {
             continue;
           }

@@ -26,6 +26,9 @@ class BudgetTree {
     size_t bytes;
     // Asked after each reclaimer, if there is one: whether the requester needs no charge any more.
     const FoundElsewhere* found = nullptr;
+    // Who has a higher priority is not asked. A request that asks not everybody is refused without
+    // a trace.
+    int priority_max = INT32_MAX;
   };
 
   enum class Outcome {

@@ -93,6 +93,12 @@ bool MemoryBudget::TryChargeFree(size_t bytes) noexcept {
   return tree_->ChargeFree({this, nullptr, bytes});
 }
 
+bool MemoryBudget::TryChargeIdle(size_t bytes) noexcept {
+  const BudgetTree::Request request = {this, nullptr, bytes, nullptr, Reclaimer::kIdle};
+  return tree_->ChargeFree(request) ||
+         tree_->Charge(request, nullptr, nullptr) == BudgetTree::Outcome::kCharged;
+}
+
 Expected<void> MemoryBudget::Charge(size_t bytes, Clock::time_point deadline) {
   const BudgetTree::Outcome outcome = tree_->Charge({this, nullptr, bytes}, nullptr, &deadline);
   if (outcome == BudgetTree::Outcome::kCharged) return {};

@@ -68,6 +68,9 @@ class Reclaimer : public UnmarkedListHook {
  public:
   using Clock = std::chrono::steady_clock;
 
+  // The priority of who has memory that nobody uses: free pages that are still there.
+  static constexpr int kIdle = INT32_MIN;
+
   // Which requests it is asked for.
   enum class Serves : uint8_t {
     kOthers,    // Not those of its own scope or below: that could not be in the middle of things.
@@ -183,6 +186,10 @@ class MemoryBudget : public UnmarkedListHook {
   // The same of what is free, or prepaid and not used: false where a reclaimer would have to be
   // asked, for a soft limit too. That counts as no refusal; for who may find memory elsewhere.
   [[nodiscard]] bool TryChargeFree(size_t bytes) noexcept;
+
+  // The same of what is free, or idle (Reclaimer::kIdle): for caches, which would rather do with
+  // what they have than have anybody release what he uses. Counts as no refusal.
+  [[nodiscard]] bool TryChargeIdle(size_t bytes) noexcept;
 
   // As TryCharge, for who needs no charge any more once `found` says so, which is asked after each
   // reclaimer.

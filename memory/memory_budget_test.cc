@@ -306,6 +306,33 @@ TEST(MemoryBudgetTest, AChargeOfWhatIsFreeAsksNobody) {
   caches.RemoveReclaimer(cache);
 }
 
+TEST(MemoryBudgetTest, ACacheTakesWhatIsIdleAndNobodyReleasesWhatHeUses) {
+  MemoryBudget root({.name = "process", .hard_limit_bytes = 10 * kMiB});
+  MemoryBudget caches(root, {.name = "caches"});
+  MemoryBudget pool(root, {.name = "pool"});
+  MemoryBudget ours(root, {.name = "ours"});
+  Cache used(caches);
+  Cache idle(pool);
+  caches.AddReclaimer(used);
+  pool.AddReclaimer(idle, Reclaimer::kIdle);
+  used.Fill(4 * kMiB);
+  idle.Fill(4 * kMiB);
+  EXPECT_TRUE(ours.TryChargeIdle(kMiB));
+  EXPECT_EQ(idle.calls, 0) << "there was room";
+  EXPECT_TRUE(ours.TryChargeIdle(4 * kMiB));
+  EXPECT_GT(idle.calls, 0);
+  EXPECT_FALSE(ours.TryChargeIdle(4 * kMiB));
+  EXPECT_EQ(used.calls, 0);
+  EXPECT_EQ(root.Stats().refusals + ours.Stats().refusals, 0u);
+  EXPECT_FALSE(ours.has_refused());
+  EXPECT_LE(root.Stats().taken_bytes, 10 * kMiB);
+  EXPECT_TRUE(ours.TryCharge(4 * kMiB)) << "the other one has it";
+  EXPECT_GT(used.calls, 0);
+  ours.Release(9 * kMiB);
+  caches.RemoveReclaimer(used);
+  pool.RemoveReclaimer(idle);
+}
+
 TEST(MemoryBudgetTest, AnAbortedScopeIsRefusedAndTheOthersGoOn) {
   MemoryBudget root({.name = "process"});
   MemoryBudget query(root, {.name = "query", .number = 3});
