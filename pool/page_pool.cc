@@ -32,14 +32,25 @@ PagePool::~PagePool() {
 
 std::byte* PagePool::AllocateSlow(CallSite site) noexcept {
   PageIndex index;
-  const auto take = [&](Magazine* magazine) {
-    if (magazine == nullptr) return TakeSome(1, &index) == 1;
-    if (magazine->pages().empty()) Refill(*magazine);
-    if (magazine->pages().empty()) return false;
-    index = IndexOf(magazine->Pop());
-    return true;
-  };
+  const auto take = [&](Magazine* magazine) { return TakeOne(magazine, &index); };
   return Obtain(take, [] { return size_t{1}; }) ? HandOut(index, site) : nullptr;
+}
+
+std::byte* PagePool::TryAllocate(CallSite site) noexcept {
+  PageIndex index;
+  const auto take = [&](Magazine* magazine) { return TakeOne(magazine, &index); };
+  do {
+    if (WithPagesInFlight(take)) return HandOut(index, site);
+  } while (Fund(1, Reclaimers::kIdle));
+  return nullptr;
+}
+
+bool PagePool::TakeOne(Magazine* magazine, PageIndex* index) noexcept {
+  if (magazine == nullptr) return TakeSome(1, index) == 1;
+  if (magazine->pages().empty()) Refill(*magazine);
+  if (magazine->pages().empty()) return false;
+  *index = IndexOf(magazine->Pop());
+  return true;
 }
 
 std::byte* PagePool::HandOut(PageIndex index, CallSite site) noexcept {

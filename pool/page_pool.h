@@ -86,7 +86,12 @@ class PagePool final : private PerThread::Owner {
   // that the budget, if there is one, has memory for.
   [[nodiscard]] std::byte* Allocate(CallSite site = CallSite::Current()) noexcept;
 
-  // Takes back a page that Allocate, AllocateBatch or Chain::Take gave.
+  // The same of what is free: nobody releases memory that he uses (MemoryBudget::TryChargeIdle),
+  // and no thread is stopped for the free pages that it has at hand. For caches, which can do with
+  // the pages that they have.
+  [[nodiscard]] std::byte* TryAllocate(CallSite site = CallSite::Current()) noexcept;
+
+  // Takes back a page that was allocated, or that Chain::Take gave.
   void Deallocate(std::byte* page, CallSite site = CallSite::Current()) noexcept;
 
   // Fills `out` as far as there are pages; returns how many.
@@ -179,6 +184,7 @@ class PagePool final : private PerThread::Owner {
   void ReleaseChain(const PageList& list) noexcept;
 
   std::byte* AllocateSlow(CallSite site) noexcept;
+  bool TakeOne(Magazine* magazine, PageIndex* index) noexcept;
   void DeallocateSlow(std::byte* page, CallSite site) noexcept;
   void PushSlow(std::byte* page) noexcept;
 
@@ -221,9 +227,10 @@ class PagePool final : private PerThread::Owner {
   size_t AvailablePages() const noexcept;
 
   // Charges the budget for `count` more pages to have memory, or as many as it allows, and a few
-  // for the next ones. kAsk runs reclaimers, and so must not be within anything of this pool's.
-  // False if it is refused, or no page is without memory.
-  enum class Reclaimers { kSpare, kAsk };
+  // for the next ones. kIdle runs the reclaimers of memory that nobody uses, and kAsk all; so they
+  // must not be within anything of this pool's. False if it is refused, or no page is without
+  // memory.
+  enum class Reclaimers { kSpare, kIdle, kAsk };
   class FreePages;
   bool Fund(size_t count, Reclaimers reclaimers) noexcept;
   void Discharge(size_t pages) noexcept;

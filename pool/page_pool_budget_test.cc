@@ -50,6 +50,38 @@ TEST(PagePoolBudgetTest, TheBudgetIsTheLimit) {
   EXPECT_EQ(budget.Stats().taken_bytes, 0u);
 }
 
+// Of a cache, say, which has pages of its own to give.
+TEST(PagePoolBudgetTest, WhoOnlyTriesAsksNobody) {
+  class Asked final : public Reclaimer {
+   public:
+    size_t Reclaim(size_t, Clock::time_point) noexcept override {
+      ++calls;
+      return 0;
+    }
+    size_t calls = 0;
+  };
+  MemoryBudget engine({.name = "engine", .hard_limit_bytes = 100 * kPage});
+  MemoryBudget ours(engine, {});
+  MemoryBudget others(engine, {});
+  Asked asked;
+  others.AddReclaimer(asked);
+  {
+    const auto pool = Make(ours, 1000);
+    std::vector<std::byte*> pages;
+    while (std::byte* const page = pool->TryAllocate()) pages.push_back(page);
+    EXPECT_EQ(pages.size(), 100u) << "all that is free";
+    EXPECT_EQ(asked.calls, 0u);
+    EXPECT_EQ(engine.Stats().refusals, 0u);
+    EXPECT_EQ(pool->Stats().stops, 0u);
+    pool->Deallocate(pages.back());
+    EXPECT_EQ(pool->TryAllocate(), pages.back()) << "what the thread has at hand";
+    EXPECT_EQ(pool->Allocate(), nullptr);
+    EXPECT_NE(asked.calls, 0u);
+    pool->DeallocateBatch(pages);
+  }
+  others.RemoveReclaimer(asked);
+}
+
 TEST(PagePoolBudgetTest, ASmallerCapReleasesWhatItTakes) {
   MemoryBudget budget({});
   const auto pool = Make(budget, 1000);

@@ -212,7 +212,8 @@ bool PagePool::Fund(size_t count, Reclaimers reclaimers) noexcept {
       const MemoryBudget::Result result = budget_->TryCharge(pages * page_bytes(), free_pages);
       if (result == MemoryBudget::Result::kFoundElsewhere) return true;
       if (result == MemoryBudget::Result::kRefused) continue;
-    } else if (!budget_->TryChargeFree(pages * page_bytes())) {
+    } else if (reclaimers == Reclaimers::kIdle ? !budget_->TryChargeIdle(pages * page_bytes())
+                                               : !budget_->TryChargeFree(pages * page_bytes())) {
       continue;
     }
     charged_.fetch_add(pages, std::memory_order_relaxed);
