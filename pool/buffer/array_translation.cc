@@ -131,7 +131,7 @@ PageEntry* ArrayTranslation::Hold(PageId id) noexcept {
       continue;
     }
     const bool is_new = (word & kShown) == 0;
-    if (is_new && budget_ != nullptr && !budget_->TryCharge(kLeafBytes)) return nullptr;
+    if (is_new && budget_ != nullptr && !budget_->TryChargeIdle(kLeafBytes)) return nullptr;
     // Acquire: a leaf that was given back is all zeros.
     if (leaf.compare_exchange_strong(word, (word | kShown) + 1, std::memory_order_acq_rel,
                                      std::memory_order_relaxed)) {

@@ -64,6 +64,7 @@ class ArrayTranslation final : public Translation {
   PageEntry* Hold(PageId id) noexcept override;
   void LetGo(PageId id) noexcept override;
   size_t GiveBackEmpty(FixSections& sections) noexcept override;
+  size_t step_bytes() const noexcept override { return kLeafBytes; }
   size_t held_bytes() const noexcept override {
     return shown_leaves_.load(std::memory_order_relaxed) * kLeafBytes;
   }

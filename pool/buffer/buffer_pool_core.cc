@@ -98,6 +98,7 @@ BufferPoolCore::BufferPoolCore(const BufferPoolOptions& options, Parts parts)
       records_pins_(options.record_pins),
       pages_(*options.pages),
       budget_(options.budget),
+      reclaim_priority_(options.reclaim_priority),
       gate_(options.wal_gate),
       frame_wait_(options.frame_wait),
       evictor_high_frames_(HighFrames(options)),
@@ -118,7 +119,7 @@ BufferPoolCore::BufferPoolCore(const BufferPoolOptions& options, Parts parts)
 }
 
 void BufferPoolCore::Start() {
-  if (budget_ != nullptr) budget_->AddReclaimer(*this);
+  if (budget_ != nullptr) budget_->AddReclaimer(*this, reclaim_priority_);
 }
 
 void BufferPoolCore::Stop() noexcept {
@@ -260,7 +261,22 @@ Expected<void> BufferPoolCore::Resize(size_t frames) {
 
 size_t BufferPoolCore::Reclaim(size_t bytes, Reclaimer::Clock::time_point deadline) noexcept {
   const size_t entries = TrimEntries();
-  return entries < bytes ? entries + parts_.supply->Release(bytes - entries, deadline) : entries;
+  if (entries >= bytes) return entries;
+  // Who needs memory mostly needs more soon, and each time threads are stopped.
+  constexpr size_t kAtOnceBytes = size_t{1} << 20;
+  const size_t at_once = std::min(kAtOnceBytes, parts_.supply->used() / 16 * page_bytes());
+  return entries + parts_.supply->Release(std::max(bytes - entries, at_once), deadline);
+}
+
+// A page of our own goes before anybody else is asked.
+bool BufferPoolCore::MakeRoomForEntries() noexcept {
+  if (budget_ == nullptr) return false;
+  if (TrimEntries() != 0) return true;
+  const size_t bytes = parts().translation.step_bytes();
+  if (parts_.supply->Release(bytes, Clock::now() + frame_wait_) >= bytes) return true;
+  if (!budget_->TryCharge(bytes)) return false;
+  budget_->Release(bytes);
+  return true;
 }
 
 std::vector<PageId> BufferPoolCore::ResidentPages() const {

@@ -207,6 +207,8 @@ class BufferPoolCore : private Reclaimer {
   [[gnu::cold]] Error WhyUnread(PageId id, FrameIndex frame, int error_number);
   // An entry that the caller brings the page of; nothing if it is there or somebody else brings it.
   Expected<buffer::PageEntry*> BeginBringing(PageId id);
+  // True if there may be memory now that there was not.
+  [[gnu::cold]] bool MakeRoomForEntries() noexcept;
   void EndBringing(buffer::PageEntry& entry, PageId id, FrameIndex frame, Lsn lsn, Access access,
                    buffer::ScanRing* ring, Loaded as) noexcept;
   void GiveUpBringing(buffer::PageEntry& entry, PageId id) noexcept;
@@ -223,6 +225,7 @@ class BufferPoolCore : private Reclaimer {
 
   PagePool& pages_;
   MemoryBudget* const budget_;
+  const int reclaim_priority_;
   WalGate* const gate_;
   const std::chrono::milliseconds frame_wait_;
   const size_t evictor_high_frames_;

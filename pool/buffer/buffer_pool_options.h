@@ -39,6 +39,9 @@ struct BufferPoolOptions {
   // Charged for the entries of pages; the pool gives clean pages up when the budget asks it to. The
   // frames are charged to the budget of `pages`. Outlives the pool; nullptr for none.
   MemoryBudget* budget = nullptr;
+  // When it is asked among others who can release memory, the lowest first: MemoryBudget's. Pages
+  // that are clean come back with a read, what a query spills does not so soon.
+  int reclaim_priority = -1;
   // Where images of pages are kept while they are written, so that torn ones can be repaired: a
   // store for this alone, and files with ChecksumPageCodec. nullptr for none; see double_write.h.
   std::shared_ptr<PageStore> double_write = nullptr;

@@ -51,13 +51,26 @@ std::optional<FrameIndex> FrameSupply::TryObtain() noexcept {
     free_count_.fetch_sub(1, std::memory_order_relaxed);
     return frame;
   }
+  return Grow(false);
+}
+
+std::optional<FrameIndex> FrameSupply::Grow(bool asks) noexcept {
   size_t used = used_.load(std::memory_order_relaxed);
-  do {
+  if (used >= capacity_.load(std::memory_order_relaxed)) return std::nullopt;
+  if (!asks && is_refused_.load(std::memory_order_relaxed)) {
+    const uint32_t wants = refused_wants_.load(std::memory_order_relaxed);
+    refused_wants_.store(wants + 1, std::memory_order_relaxed);
+    if (wants % kRefusedWants != kRefusedWants - 1) return std::nullopt;
+  }
+  while (!used_.compare_exchange_weak(used, used + 1, std::memory_order_relaxed)) {
     if (used >= capacity_.load(std::memory_order_relaxed)) return std::nullopt;
-  } while (!used_.compare_exchange_weak(used, used + 1, std::memory_order_relaxed));
-  std::byte* const page = pages_.Allocate();
-  is_refused_.store(page == nullptr, std::memory_order_relaxed);
-  if (page == nullptr) {
+  }
+  std::byte* const page = asks ? pages_.Allocate() : pages_.TryAllocate();
+  const bool is_refused = page == nullptr;
+  if (is_refused_.load(std::memory_order_relaxed) != is_refused) {
+    is_refused_.store(is_refused, std::memory_order_relaxed);
+  }
+  if (is_refused) {
     used_.fetch_sub(1, std::memory_order_relaxed);
     return std::nullopt;
   }
@@ -73,6 +86,8 @@ Expected<FrameIndex> FrameSupply::Obtain(Patience& patience) {
     if (const auto free = TryObtain()) return *free;
     if (!patience.IsInVain(evicted.picked(), evicted.frames, 2 * used())) continue;
     writes = true;
+    // All that it has is in use: now others are asked.
+    if (const auto grown = Grow(true)) return *grown;
     if (evicted.error) return tl::unexpected(*evicted.error);
     if (patience.IsOver()) return tl::unexpected(AllPinned());
     ReturnAll();
@@ -357,7 +372,8 @@ size_t FrameSupply::BatchFrames() const noexcept {
 size_t FrameSupply::FreeFrames() const noexcept {
   const size_t used = used_.load(std::memory_order_relaxed);
   const size_t capacity = capacity_.load(std::memory_order_relaxed);
-  return free_count_.load(std::memory_order_relaxed) + (used < capacity ? capacity - used : 0);
+  const bool may_grow = used < capacity && !is_refused_.load(std::memory_order_relaxed);
+  return free_count_.load(std::memory_order_relaxed) + (may_grow ? capacity - used : 0);
 }
 
 bool FrameSupply::IsEvictorBehind() const noexcept {

@@ -1,11 +1,12 @@
 // FrameSupply: where a buffer pool has its frames from, and takes them back. Internal to
 // pool/buffer.
 //
-// Frames come from the PagePool until the pool has as many as it may; then from pages that the
-// eviction policy gives up. Clean ones go at once: who misses evicts a batch of them, which costs
-// less than to have another thread do it. Dirty ones have to be written first (WriteBack), and that
-// is the evictor's: they are laid aside for it, and as long as there are such it keeps frames free
-// ahead of need. Where there is no evictor, or it is behind, who misses writes a batch.
+// Frames come from the PagePool until the pool has as many as it may, or nobody has memory to spare
+// for more; then from pages that the eviction policy gives up. Clean ones go at once: who misses
+// evicts a batch of them, which costs less than to have another thread do it. Dirty ones have to be
+// written first (WriteBack), and that is the evictor's: they are laid aside for it, and as long as
+// there are such it keeps frames free ahead of need. Where there is no evictor, or it is behind,
+// who misses writes a batch.
 //
 // The frames of a scan. Once the pool is full, pages that are read for a scan are in a ring of few
 // frames and no queue of the policy's: the scan takes its own oldest frame for its next page, and
@@ -155,6 +156,7 @@ class FrameSupply {
 
   static constexpr size_t kBatchMax = 64;
   static constexpr size_t kAsideMax = 4 * kBatchMax;
+  static constexpr uint32_t kRefusedWants = 64;
   // Of entries that nobody holds; what is given back is mostly wanted again.
   static constexpr size_t kEmptyBytesMax = size_t{1} << 20;
 
@@ -181,6 +183,8 @@ class FrameSupply {
   size_t BatchFrames() const noexcept;
   bool IsEvictorBehind() const noexcept;
   void Dissolve(ScanRing& ring) noexcept;
+  // One more of the PagePool's. `asks`: others may have to release memory for it.
+  std::optional<FrameIndex> Grow(bool asks) noexcept;
   bool GiveToPagePool() noexcept;
   void PushFree(FrameIndex frame) noexcept;
   void CallEvictor() noexcept;
@@ -210,8 +214,9 @@ class FrameSupply {
   alignas(64) IndexStack<> free_;
   std::atomic<size_t> free_count_ = 0;
   std::atomic<size_t> used_ = 0;
-  // The PagePool had none when it was asked last.
+  // The PagePool had none when it was asked last, and is asked again when so many were wanted.
   std::atomic<bool> is_refused_ = false;
+  std::atomic<uint32_t> refused_wants_ = 0;
   std::atomic<size_t> capacity_;
 
   std::mutex resize_mutex_;

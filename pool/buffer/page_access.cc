@@ -176,7 +176,11 @@ Expected<PageEntry*> BufferPoolCore::BeginBringing(PageId id) {
   if (file == nullptr || id.page >= pages_max) {
     return tl::unexpected(BadPage(id, file, pages_max));
   }
-  PageEntry* const entry = its.translation.Hold(id);
+  PageEntry* entry = its.translation.Hold(id);
+  // Somebody else may be faster, but not each time.
+  for (int tries = 0; entry == nullptr && tries < 10 && MakeRoomForEntries(); ++tries) {
+    entry = its.translation.Hold(id);
+  }
   if (entry == nullptr) {
     return tl::unexpected(budget_ != nullptr
                               ? budget_->Refusal(its.frames.page_bytes())

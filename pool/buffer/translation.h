@@ -36,13 +36,16 @@ class Translation {
   // The entry if there is one now, otherwise nullptr. Inside of the sections.
   virtual PageEntry* FindEntry(PageId id) const noexcept = 0;
 
-  // An entry that stays until LetGo, of a page that PagesOf has; nullptr if there is no memory or
-  // no room. Each resident page, and each that is being brought, is held once.
+  // An entry that stays until LetGo, of a page that PagesOf has; nullptr if no memory is free,
+  // which nobody is asked to release, or there is no room. Each resident page, and each that is
+  // being brought, is held once.
   virtual PageEntry* Hold(PageId id) noexcept = 0;
   virtual void LetGo(PageId id) noexcept = 0;
 
   // Gives memory of entries that nobody holds back to the system; returns bytes.
   virtual size_t GiveBackEmpty(FixSections& sections) noexcept = 0;
+  // The memory that one more entry may need.
+  virtual size_t step_bytes() const noexcept = 0;
   // The memory that entries have now.
   virtual size_t held_bytes() const noexcept = 0;
   // At most so much of it would go back now: what nobody held when it was listed for that, whether
