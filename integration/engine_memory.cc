@@ -73,9 +73,9 @@ EngineMemory::EngineMemory(const EngineMemoryOptions& options)
       general_(general_budget_, budget_, pages_, *large_, SharedRoutedResource::Blocks::kAnySize) {
   // First of all: they cost nobody anything but the system's time. Not for the pool itself, which
   // hands its free pages out as they are, nor one of them for what is its own.
-  pages_budget_.AddReclaimer(page_trimmer_, INT32_MIN);
-  region_budget_.AddReclaimer(region_trimmer_, INT32_MIN);
-  large_budget_.AddReclaimer(mapping_trimmer_, INT32_MIN);
+  pages_budget_.AddReclaimer(page_trimmer_, Reclaimer::kIdle);
+  region_budget_.AddReclaimer(region_trimmer_, Reclaimer::kIdle);
+  large_budget_.AddReclaimer(mapping_trimmer_, Reclaimer::kIdle);
 }
 
 Expected<std::unique_ptr<EngineMemory>> EngineMemory::Create(const EngineMemoryOptions& options) {

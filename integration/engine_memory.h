@@ -20,6 +20,7 @@
 //       query 17    counted twice, but end here
 //         sort      operators
 //     results       what outlives its query
+//     buffer pool   pages of files, see engine_buffer_pool.h; as many as there are pools
 //
 // Threading. Everything from any thread. It outlives its scopes.
 #ifndef GRANARY_INTEGRATION_ENGINE_MEMORY_H_
