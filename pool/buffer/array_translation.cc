@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <new>
 #include <string>
 #include <utility>
@@ -26,12 +27,11 @@ Expected<SystemMemory> Zeros(size_t bytes, SystemCalls* calls) {
       {.reserve_bytes = bytes, .commit = CommitPolicy::kOnTouch, .system_calls = calls});
 }
 
-// And gives what can be given back to the system.
-void Zero(SystemMemory& memory, size_t offset, size_t bytes) noexcept {
+// Zeros from now on, and the system's; false if the system does not take it.
+bool Forget(SystemMemory& memory, size_t offset, size_t bytes) noexcept {
   const size_t unit = memory.page_bytes();
   const size_t whole = std::min((bytes + unit - 1) / unit * unit, memory.size_bytes() - offset);
-  if (memory.Decommit(offset, whole)) return;
-  std::fill_n(memory.data() + offset, bytes, std::byte{0});
+  return memory.Decommit(offset, whole).has_value();
 }
 
 }  // namespace
@@ -100,18 +100,27 @@ bool ArrayTranslation::RemoveFile(FileId file, FixSections& sections) noexcept {
     return false;
   }
   const uint64_t leaves = ((pages - 1) >> kLeafLog2) + 1;
-  size_t shown = 0;
   {
     const std::scoped_lock empty_lock(empty_mutex_);
     std::erase_if(empty_, [&](LeafId id) { return id.file == file; });
     listed_leaves_.store(empty_.size(), std::memory_order_relaxed);
   }
+  const bool is_forgotten =
+      Forget(memory_[file].entries, 0, static_cast<size_t>(leaves) * kLeafBytes);
+  size_t shown = 0;
   for (uint64_t leaf = 0; leaf < leaves; ++leaf) {
-    shown += (its.leaves[leaf].load(std::memory_order_relaxed) & kShown) != 0;
+    const uint32_t word = its.leaves[leaf].load(std::memory_order_relaxed);
+    if (word == 0) continue;
+    its.leaves[leaf].store(0, std::memory_order_relaxed);
+    if ((word & kShown) == 0) continue;
+    ++shown;
+    // Nothing else was written to.
+    if (!is_forgotten) {
+      std::memset(static_cast<void*>(&its.entries[leaf << kLeafLog2]), 0, kLeafBytes);
+    }
   }
+  (void)Forget(memory_[file].leaves, 0, static_cast<size_t>(leaves) * sizeof(Leaf));
   shown_leaves_.fetch_sub(shown, std::memory_order_relaxed);
-  Zero(memory_[file].entries, 0, static_cast<size_t>(leaves) * kLeafBytes);
-  Zero(memory_[file].leaves, 0, static_cast<size_t>(leaves) * sizeof(Leaf));
   if (budget_ != nullptr && shown != 0) budget_->Release(shown * kLeafBytes);
   return true;
 }
@@ -218,7 +227,9 @@ void ArrayTranslation::GiveBack(LeafId first, uint64_t count) noexcept {
   File& its = files_[first.file];
   const auto offset = static_cast<size_t>(first.leaf) * kLeafBytes;
   const auto bytes = static_cast<size_t>(count) * kLeafBytes;
-  Zero(memory_[first.file].entries, offset, bytes);
+  if (!Forget(memory_[first.file].entries, offset, bytes)) {
+    std::memset(memory_[first.file].entries.data() + offset, 0, bytes);
+  }
   for (uint64_t leaf = first.leaf; leaf < first.leaf + count; ++leaf) {
     its.leaves[leaf].store(0, std::memory_order_release);
   }
