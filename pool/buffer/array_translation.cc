@@ -36,14 +36,15 @@ bool Forget(SystemMemory& memory, size_t offset, size_t bytes) noexcept {
 
 }  // namespace
 
-ArrayTranslation::ArrayTranslation(const Options& options)
+ArrayTranslation::ArrayTranslation(const TranslationOptions& options)
     : files_max_(options.files_max),
       budget_(options.budget),
       calls_(options.system_calls),
       files_(std::make_unique<File[]>(options.files_max)),
       memory_(std::make_unique<FileMemory[]>(options.files_max)) {}
 
-Expected<std::unique_ptr<ArrayTranslation>> ArrayTranslation::Create(const Options& options) {
+Expected<std::unique_ptr<ArrayTranslation>> ArrayTranslation::Create(
+    const TranslationOptions& options) {
   if (options.files_max == 0 || options.files_max > kFilesMax) {
     return tl::unexpected(Error{.code = ErrorCode::kInvalidArgument,
                                 .message = "files_max is " + std::to_string(options.files_max) +

@@ -15,6 +15,8 @@
 //
 // Threading. Any thread; AddFile and RemoveFile of one file are the caller's to order.
 //
+// Choose HashTranslation for numbers with large gaps: there each page would take a leaf.
+//
 // Source: the translation arrays of X. Zhou et al., Calico, 2026.
 #ifndef GRANARY_POOL_BUFFER_ARRAY_TRANSLATION_H_
 #define GRANARY_POOL_BUFFER_ARRAY_TRANSLATION_H_
@@ -32,25 +34,12 @@
 #include "pool/buffer/page_types.h"
 #include "pool/buffer/translation.h"
 
-namespace granary {
-class MemoryBudget;
-class SystemCalls;
-}  // namespace granary
-
 namespace granary::buffer {
 
 class ArrayTranslation final : public Translation {
  public:
-  struct Options {
-    // At most kFilesMax.
-    uint32_t files_max = 1024;
-    // Charged for leaves that have memory; outlives the translation. nullptr for none.
-    MemoryBudget* budget = nullptr;
-    // nullptr for the real ones.
-    SystemCalls* system_calls = nullptr;
-  };
-
-  static Expected<std::unique_ptr<ArrayTranslation>> Create(const Options& options);
+  // How many frames there are is all one to it. kInvalidArgument.
+  static Expected<std::unique_ptr<ArrayTranslation>> Create(const TranslationOptions& options);
   ~ArrayTranslation() override;
 
   // The hit path's: what a pool keeps a copy of.
@@ -61,6 +50,7 @@ class ArrayTranslation final : public Translation {
   bool RemoveFile(FileId file, FixSections& sections) noexcept override;
   uint64_t PagesOf(FileId file) const noexcept override;
   PageEntry* FindEntry(PageId id) const noexcept override;
+  bool IsEntryOf(const PageEntry& /*entry*/, PageId /*id*/) const noexcept override { return true; }
   PageEntry* Hold(PageId id) noexcept override;
   void LetGo(PageId id) noexcept override;
   size_t GiveBackEmpty(FixSections& sections) noexcept override;
@@ -101,7 +91,7 @@ class ArrayTranslation final : public Translation {
     uint64_t leaf;
   };
 
-  explicit ArrayTranslation(const Options& options);
+  explicit ArrayTranslation(const TranslationOptions& options);
 
   Leaf& LeafOf(LeafId id) const noexcept { return files_[id.file].leaves[id.leaf]; }
   void List(LeafId id) noexcept;
@@ -143,6 +133,10 @@ class ArrayTranslation::View {
   [[gnu::always_inline]] const PageEntry* Look(PageId id) const noexcept {
     const File* const file = FileOf(id);
     return file != nullptr ? &file->entries[id.page] : nullptr;
+  }
+  // An entry is its page's for good.
+  [[gnu::always_inline]] static bool Has(const PageEntry& /*entry*/, PageId /*id*/) noexcept {
+    return true;
   }
 
  private:

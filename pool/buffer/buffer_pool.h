@@ -50,6 +50,7 @@
 #include "memory/error.h"
 #include "pool/buffer/array_translation.h"
 #include "pool/buffer/buffer_pool_core.h"
+#include "pool/buffer/hash_translation.h"
 #include "pool/buffer/page_guard.h"
 #include "pool/buffer/page_types.h"
 #include "pool/call_site.h"
@@ -105,7 +106,16 @@ class BasicBufferPool final : public BufferPoolCore {
   std::unique_ptr<Translation> translation_;
 };
 
+// Choose it for files whose pages are numbered from 0 on without large gaps, as those of most
+// engines are, the holes of sparse files included: an entry is found with two loads. A page alone
+// in its neighbourhood of 512 numbers costs 4 KiB of entries.
 using BufferPool = BasicBufferPool<buffer::ArrayTranslation>;
+
+// Choose it where page numbers are anything up to 2^40 (hashes, keys, a huge address space), or
+// where there are many thousands of small files: memory for entries is as the frames, 29 bytes
+// each, and none is set aside for a file. A hit hashes the page's name, and looks at the entry's
+// slot once more.
+using HashBufferPool = BasicBufferPool<buffer::HashTranslation>;
 
 // --- Implementation -----------------------------------------------------------------------------
 
@@ -118,7 +128,7 @@ inline Expected<SharedPage> BasicBufferPool<Translation>::FixSharedFor(buffer::S
     const buffer::FixSections::Inside inside(parts.sections);
     if (buffer::PageEntry* const entry = view_.Find(id)) [[likely]] {
       const buffer::EntryState before = entry->Pin();
-      if (before.was_pinned()) [[likely]] {
+      if (before.was_pinned() && view_.Has(*entry, id)) [[likely]] {
         CountHit(before.frame(), access);
         buffer::Latched latched(parts, *entry, BytesOf(before.frame()), Record(id, false, site));
         return SharedPage(std::move(latched));
@@ -137,7 +147,7 @@ inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusiveFor(
     const buffer::FixSections::Inside inside(parts.sections);
     if (buffer::PageEntry* const entry = view_.Find(id)) [[likely]] {
       const buffer::EntryState seen = entry->Load();
-      if (seen.is_readable() && entry->TryExclusive(seen)) [[likely]] {
+      if (seen.is_readable() && view_.Has(*entry, id) && entry->TryExclusive(seen)) [[likely]] {
         CountHit(seen.frame(), access);
         buffer::Latched latched(parts, *entry, BytesOf(seen.frame()), Record(id, true, site));
         return ExclusivePage(std::move(latched));
@@ -156,7 +166,7 @@ inline std::optional<OptimisticPage> BasicBufferPool<Translation>::TryPeek(PageI
     if (entry == nullptr) [[unlikely]]
       return std::nullopt;
     const buffer::EntryState seen = entry->Load();
-    if (!seen.is_readable()) [[unlikely]]
+    if (!seen.is_readable() || !view_.Has(*entry, id)) [[unlikely]]
       return std::nullopt;
     return OptimisticPage(parts(), *entry, BytesOf(seen.frame()), seen, id);
   }
@@ -179,8 +189,8 @@ Expected<std::unique_ptr<BasicBufferPool<Translation>>> BasicBufferPool<Translat
     const BufferPoolOptions& options) {
   auto valid = options.Validate();
   if (!valid) return tl::unexpected(std::move(valid.error()));
-  auto translation =
-      Translation::Create({.files_max = options.files_max, .budget = options.budget});
+  auto translation = Translation::Create(
+      {.files_max = options.files_max, .frames = options.frames, .budget = options.budget});
   if (!translation) return tl::unexpected(std::move(translation.error()));
   auto parts = MakeParts(options, **translation);
   if (!parts) return tl::unexpected(std::move(parts.error()));

@@ -31,7 +31,7 @@ struct BufferPoolOptions {
   // that latches a path through a tree needs as many as the path is long.
   size_t frames = 0;
   EvictionKind eviction = EvictionKind::kS3Fifo;
-  // At most kFilesMax. 40 bytes each.
+  // At most kFilesMax, of a HashBufferPool one less. 40 bytes each, there 16.
   uint32_t files_max = 1024;
   // Before a dirty page is written, the log is flushed up to its last change; outlives the pool.
   // nullptr where there is no log.
@@ -70,8 +70,8 @@ struct AttachOptions {
   std::unique_ptr<PageStore> store = nullptr;
   // How pages are sealed and verified; PlainPageCodec if it is null.
   std::unique_ptr<PageCodec> codec = nullptr;
-  // Address space is set aside for the entries of so many pages, 8 bytes each. At least what the
-  // store has.
+  // At least what the store has. A BufferPool sets address space aside for the entries of so many
+  // pages, 8 bytes each; a HashBufferPool none.
   uint64_t pages_max = uint64_t{1} << 32;
   // What the file is called in PageIds; pages that are sealed have it in them. The lowest that is
   // free if it is not given.

@@ -16,6 +16,7 @@
 #include "memory/testing/random_seed.h"
 #include "pool/buffer/buffer_pool.h"
 #include "pool/buffer/memory_page_store.h"
+#include "pool/buffer/testing/misleading_translation.h"
 #include "pool/page_pool.h"
 
 namespace granary {
@@ -61,14 +62,13 @@ struct Case {
   EvictionKind eviction;
   size_t frames;
   bool has_evictor;
+  // How entries are found.
+  enum class By : uint8_t { kNumber, kHash, kMisleadingHash } by = By::kNumber;
 };
+using By = Case::By;
 
-class BufferPoolStressTest : public ::testing::TestWithParam<Case> {};
-
-TEST_P(BufferPoolStressTest, EveryPageIsOneContentOfItself) {
-  const uint64_t seed = RandomTestSeed();
-  SCOPED_TRACE(HowToReplay(seed));
-  const Case& tried = GetParam();
+template <class Pool>
+void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
   constexpr size_t kThreads = 4;
   CountingLog log;
   auto pages = *PagePool::Create({.page_bytes = kPageBytes, .max_pages = 4 * kPages});
@@ -80,7 +80,7 @@ TEST_P(BufferPoolStressTest, EveryPageIsOneContentOfItself) {
   options.wal_gate = &log;
   options.write_batch_pages = 8;
   options.frame_wait = std::chrono::seconds(20);
-  auto pool = *BufferPool::Create(options);
+  auto pool = *Pool::Create(options);
   auto store = *MemoryPageStore::Create({.page_bytes = kPageBytes, .pages = kPages});
   AttachOptions attach;
   attach.store = std::move(store);
@@ -99,7 +99,8 @@ TEST_P(BufferPoolStressTest, EveryPageIsOneContentOfItself) {
   }
   std::vector<std::atomic<uint64_t>> changes(kPages);
   std::atomic<uint64_t> looks = 0;
-  const size_t operations = Operations();
+  const size_t operations = tried.by == By::kNumber ? Operations() : Operations() / 2;
+  buffer::MisleadingTranslation::Mislead(true);
   std::vector<std::thread> threads;
   for (size_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
@@ -125,7 +126,7 @@ TEST_P(BufferPoolStressTest, EveryPageIsOneContentOfItself) {
           }
           fixed->MarkDirty(log.Next());
         } else if (what < 95) {
-          auto peeked = pool->Peek(id);
+          Expected<OptimisticPage> peeked = pool->Peek(id);
           ASSERT_TRUE(peeked) << peeked.error().message;
           const auto first = peeked->Read<uint64_t>(0);
           const auto last = peeked->Read<uint64_t>((kWords - 1) * sizeof(uint64_t));
@@ -156,6 +157,7 @@ TEST_P(BufferPoolStressTest, EveryPageIsOneContentOfItself) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+  buffer::MisleadingTranslation::Mislead(false);
   if (::testing::Test::HasFailure()) return;
   EXPECT_GT(looks.load(), 0U);
   const auto done = pool->Checkpoint();
@@ -176,13 +178,36 @@ TEST_P(BufferPoolStressTest, EveryPageIsOneContentOfItself) {
   EXPECT_EQ(pages->Stats().live_pages, 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Pools, BufferPoolStressTest,
-                         ::testing::Values(Case{"s3fifo_32", EvictionKind::kS3Fifo, 32, false},
-                                           Case{"s3fifo_evictor", EvictionKind::kS3Fifo, 100, true},
-                                           Case{"twoq_32", EvictionKind::kTwoQ, 32, false},
-                                           Case{"clock_evictor", EvictionKind::kClock, 64, true},
-                                           Case{"lru_16", EvictionKind::kLru, 16, false}),
-                         [](const auto& named) { return std::string(named.param.name); });
+class BufferPoolStressTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(BufferPoolStressTest, EveryPageIsOneContentOfItself) {
+  const uint64_t seed = RandomTestSeed();
+  SCOPED_TRACE(HowToReplay(seed));
+  switch (GetParam().by) {
+    case By::kNumber:
+      return ExpectThatEveryPageIsOneContentOfItself<BufferPool>(GetParam(), seed);
+    case By::kHash:
+      return ExpectThatEveryPageIsOneContentOfItself<HashBufferPool>(GetParam(), seed);
+    case By::kMisleadingHash:
+      return ExpectThatEveryPageIsOneContentOfItself<
+          BasicBufferPool<buffer::MisleadingTranslation>>(GetParam(), seed);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Pools, BufferPoolStressTest,
+    ::testing::Values(Case{"s3fifo_32", EvictionKind::kS3Fifo, 32, false},
+                      Case{"s3fifo_evictor", EvictionKind::kS3Fifo, 100, true},
+                      Case{"twoq_32", EvictionKind::kTwoQ, 32, false},
+                      Case{"clock_evictor", EvictionKind::kClock, 64, true},
+                      Case{"lru_16", EvictionKind::kLru, 16, false},
+                      Case{"hash_32", EvictionKind::kS3Fifo, 32, false, By::kHash},
+                      Case{"hash_evictor", EvictionKind::kS3Fifo, 100, true, By::kHash},
+                      Case{"hash_lru_16", EvictionKind::kLru, 16, false, By::kHash},
+                      Case{"misled_32", EvictionKind::kS3Fifo, 32, false, By::kMisleadingHash},
+                      Case{"misled_evictor", EvictionKind::kS3Fifo, 100, true,
+                           By::kMisleadingHash}),
+    [](const auto& named) { return std::string(named.param.name); });
 
 }  // namespace
 }  // namespace granary

@@ -15,6 +15,7 @@
 #include "memory/memory_budget.h"
 #include "pool/buffer/memory_page_store.h"
 #include "pool/buffer/page_scope.h"
+#include "pool/buffer/testing/tested_pool.h"
 #include "pool/page_pool.h"
 
 namespace granary {
@@ -88,7 +89,7 @@ class BufferPoolTest : public ::testing::Test {
     options.wal_gate = &log_;
     options.has_evictor = false;
     options.frame_wait = std::chrono::milliseconds(20);
-    auto made = BufferPool::Create(options);
+    auto made = TestedPool::Create(options);
     ASSERT_TRUE(made) << made.error().message;
     pool_ = std::move(*made);
     auto store = std::make_unique<WatchedStore>(
@@ -122,7 +123,7 @@ class BufferPoolTest : public ::testing::Test {
 
   TestLog log_;
   std::unique_ptr<PagePool> pages_;
-  std::unique_ptr<BufferPool> pool_;
+  std::unique_ptr<TestedPool> pool_;
   WatchedStore* store_ = nullptr;
   FileId file_ = 0;
 };
@@ -334,7 +335,7 @@ TEST_F(BufferPoolTest, AScanOfManyPagesDrivesOutNothingElse) {
 
 TEST_F(BufferPoolTest, AQueryHasNoMorePinsThanItMay) {
   Make(64);
-  PageScope query(*pool_, {.name = "query 17", .pins_max = 2});
+  TestedPageScope query(*pool_, {.name = "query 17", .pins_max = 2});
   {
     auto first = query.FixShared(Page(0));
     auto second = query.FixExclusive(Page(1));
@@ -355,8 +356,8 @@ TEST_F(BufferPoolTest, AQueryHasNoMorePinsThanItMay) {
 TEST_F(BufferPoolTest, EachQueryScansInARingOfItsOwn) {
   Make(64);
   for (uint64_t page = 0; page < 64; ++page) ASSERT_TRUE(pool_->FixShared(Page(page)));
-  PageScope one(*pool_, {.scan_ring_frames = 2});
-  PageScope other(*pool_, {.scan_ring_frames = 2});
+  TestedPageScope one(*pool_, {.scan_ring_frames = 2});
+  TestedPageScope other(*pool_, {.scan_ring_frames = 2});
   for (uint64_t page = 64; page < 164; ++page) {
     ASSERT_TRUE(one.FixShared(Page(page), Access::kScan));
     ASSERT_TRUE(other.FixShared(Page(page), Access::kScan));
@@ -373,12 +374,12 @@ TEST(PageScopeDeathTest, APageThatIsLeftIsReported) {
         options.pages = pages.get();
         options.frames = 16;
         options.record_pins = true;
-        auto pool = *BufferPool::Create(options);
+        auto pool = *TestedPool::Create(options);
         AttachOptions attach;
         attach.store = *MemoryPageStore::Create({.page_bytes = kPageBytes, .pages = 4});
         attach.pages_max = 4;
         const FileId file = *pool->Attach(std::move(attach));
-        auto query = std::make_unique<PageScope>(*pool, PageScopeOptions{.name = "query 17"});
+        auto query = std::make_unique<TestedPageScope>(*pool, PageScopeOptions{.name = "query 17"});
         auto left = query->FixShared({file, 3});
         query.reset();
       },
@@ -395,6 +396,24 @@ TEST_F(BufferPoolTest, ResizesWhilePagesAreThere) {
     EXPECT_EQ(Content(page), page < 64 ? page + 1 : 0);
   }
   EXPECT_EQ(pool_->Stats().used_frames, 128U);
+}
+
+TEST_F(BufferPoolTest, PagesStayWhereTheyAreWhileThePoolBecomesManyTimesAsLarge) {
+  Make(16);
+  {
+    auto pinned = pool_->FixShared(Page(3));
+    ASSERT_TRUE(pinned);
+    auto look = pool_->Peek(Page(4));
+    ASSERT_TRUE(look);
+    ASSERT_TRUE(pool_->Resize(kPages));
+    for (uint64_t page = 0; page < kPages; ++page) ASSERT_TRUE(pool_->FixShared(Page(page)));
+    EXPECT_TRUE(look->Validate());
+    EXPECT_TRUE(pool_->TryPeek(Page(3)));
+  }
+  for (uint64_t page = 0; page < kPages; ++page) ASSERT_TRUE(pool_->FixExclusive(Page(page)));
+  EXPECT_EQ(store_->reads, kPages);
+  ASSERT_TRUE(pool_->Detach(file_));
+  EXPECT_EQ(pool_->Stats().entry_bytes, 0U);
 }
 
 TEST_F(BufferPoolTest, AShrinkThatPinsStandAgainstLeavesThePoolAsItWas) {
@@ -419,7 +438,7 @@ TEST_F(BufferPoolTest, UnderABudgetItGivesCleanPagesUpForOthers) {
   BufferPoolOptions options = {.pages = pages_.get(), .frames = 64};
   options.budget = &entries;
   options.has_evictor = false;
-  pool_ = *BufferPool::Create(options);
+  pool_ = *TestedPool::Create(options);
   AttachOptions attach;
   attach.store = *MemoryPageStore::Create({.page_bytes = kPageBytes, .pages = kPages});
   attach.pages_max = kPages;
@@ -452,10 +471,10 @@ TEST_F(BufferPoolTest, RequestsThatMakeNoSenseAreRefused) {
   small.store = *MemoryPageStore::Create({.page_bytes = 512, .pages = 1});
   EXPECT_EQ(pool_->Attach(std::move(small)).error().code, ErrorCode::kInvalidArgument);
   BufferPoolOptions options;
-  EXPECT_EQ(BufferPool::Create(options).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(TestedPool::Create(options).error().code, ErrorCode::kInvalidArgument);
   options.pages = pages_.get();
   options.frames = 1001;
-  EXPECT_EQ(BufferPool::Create(options).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(TestedPool::Create(options).error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST_F(BufferPoolTest, AFileThatIsInUseIsNotDetached) {
@@ -495,6 +514,39 @@ TEST_F(BufferPoolTest, WaitingWritersAndReadersAllComeToTheirTurn) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+// Each of the pages alone in its neighbourhood, which a pool of the other kind has no memory for.
+TEST(HashBufferPoolTest, PagesThatAreAnywhereTakeNoMoreMemoryThanNeighbours) {
+  if (!kIsHashPool) GTEST_SKIP() << "an array has a leaf for each";
+  constexpr size_t kFrames = 500;
+  constexpr uint64_t kGap = 1'000'003 * 1021;
+  auto pages = *PagePool::Create({.page_bytes = kPageBytes, .max_pages = kFrames});
+  BufferPoolOptions options = {.pages = pages.get(), .frames = kFrames};
+  options.files_max = 3000;
+  auto pool = *TestedPool::Create(options);
+  // Thousands of files, and all but the first have a page or two.
+  for (FileId file = 0; file < options.files_max; ++file) {
+    AttachOptions attach;
+    attach.store =
+        *MemoryPageStore::Create({.page_bytes = kPageBytes, .contents = MemoryPages::kDiscard});
+    attach.pages_max = file == 0 ? kPagesMax : 2;
+    ASSERT_TRUE(pool->Attach(std::move(attach)));
+  }
+  auto reserved = *pool->Reserve(1);
+  const auto check = [&](PageId id) {
+    if (reserved.pages() == 0) reserved = *pool->Reserve(1);
+    auto made = pool->CreatePage(id, reserved, 1);
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ(made->id(), id);
+  };
+  for (uint64_t i = 0; i < 1000; ++i) ASSERT_NO_FATAL_FAILURE(check({0, i * kGap}));
+  ASSERT_NO_FATAL_FAILURE(check({0, kPagesMax - 1}));
+  for (FileId file = 1; file < options.files_max; ++file) {
+    ASSERT_NO_FATAL_FAILURE(check({file, file % 2}));
+  }
+  EXPECT_EQ(pool->FixShared({0, kPagesMax}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_LE(pool->Stats().entry_bytes, kFrames * 29 + 4096);
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ bool BufferPoolCore::AwaitChange(PageId id) noexcept {
     const EntryState state = entry->AnnounceWaiter();
     // The mark that stays behind costs somebody a wake.
     if (state.is_absent()) return false;
-    if (state.is_readable()) return true;
+    if (state.is_readable() || !its.translation.IsEntryOf(*entry, id)) return true;
   }
   its.lot.Sleep(word, seen);
   return true;
@@ -97,7 +97,7 @@ Expected<SharedPage> BufferPoolCore::FixSharedSlow(PageId id, Access access, buf
       PageEntry* const entry = its.translation.FindEntry(id);
       if (entry != nullptr && entry->Load().is_readable()) {
         const EntryState before = entry->Pin();
-        if (before.was_pinned()) {
+        if (before.was_pinned() && its.translation.IsEntryOf(*entry, id)) {
           CountHit(before.frame(), access);
           return SharedPage(Latched(its, *entry, before.frame(), Record(id, false, site)));
         }
@@ -122,7 +122,13 @@ Expected<ExclusivePage> BufferPoolCore::FixExclusiveSlow(PageId id, Access acces
     {
       const FixSections::Inside inside(its.sections);
       PageEntry* const entry = its.translation.FindEntry(id);
-      if (entry != nullptr && entry->ClaimExclusive()) claimed = entry;
+      if (entry != nullptr && entry->ClaimExclusive()) {
+        if (its.translation.IsEntryOf(*entry, id)) {
+          claimed = entry;
+        } else {
+          its.Woken(*entry, entry->ReleaseExclusive(false));
+        }
+      }
     }
     if (claimed != nullptr) {
       AwaitNoPins(*claimed);
@@ -337,7 +343,12 @@ Expected<ExclusivePage> BufferPoolCore::CreateAt(PageId id, PageReservation& res
     {
       const FixSections::Inside inside(its.sections);
       entry = its.translation.FindEntry(id);
-      if (entry != nullptr && entry->TryExclusive()) taken = entry->Load().frame();
+      if (entry != nullptr) {
+        const EntryState seen = entry->Load();
+        if (its.translation.IsEntryOf(*entry, id) && entry->TryExclusive(seen)) {
+          taken = seen.frame();
+        }
+      }
     }
     if (taken) {
       std::memset(its.frames.At(*taken), 0, its.frames.page_bytes());

@@ -31,10 +31,11 @@
 // Memory order. What the holder of the exclusive latch wrote happens before what who pins later
 // reads: release in ReleaseExclusive, EndLoad and Evict, with acquire in Pin, TryExclusive,
 // ClaimExclusive, TryUpgrade and BeginLoad. What readers read happens before what the next writer
-// writes: release in Unpin, acquire in the load that sees the pins gone. An optimistic reader's
-// loads of the page come before its second load of the word by an acquire fence; a writer's stores
-// to the page come after its bit by a release fence. ThreadSanitizer knows no fences: where it is,
-// nobody reads optimistically (see page_guard.h), and there are none.
+// writes: release in Unpin, acquire in the load that sees the pins gone. BeginLoad releases as
+// well: who waits for a page that is being brought looks whether it is the page he meant. An
+// optimistic reader's loads of the page come before its second load of the word by an acquire
+// fence; a writer's stores to the page come after its bit by a release fence. ThreadSanitizer knows
+// no fences: where it is, nobody reads optimistically (see page_guard.h), and there are none.
 //
 // `Atomic` is std::atomic; a test puts in its own, and tries all interleavings.
 //
@@ -191,7 +192,8 @@ class BasicPageEntry {
       if (!State(word).is_absent()) return false;
       begun = word | State::kLoading;
       if (State(word).version() == 0) begun |= version << State::kVersionShift;
-    } while (!Change(word, begun));
+    } while (!word_.compare_exchange_weak(word, begun, std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));
     return true;
   }
 

@@ -123,6 +123,7 @@ class BasicPageScope {
 };
 
 using PageScope = BasicPageScope<BufferPool>;
+using HashPageScope = BasicPageScope<HashBufferPool>;
 
 }  // namespace granary
 

@@ -55,7 +55,10 @@ struct PoolParts {
     PageEntry* const entry = translation.FindEntry(PageOf(key));
     if (entry == nullptr) return nullptr;
     const EntryState before = entry->Pin();
-    if (before.was_pinned() && before.frame() == frame) return entry;
+    if (before.was_pinned() && before.frame() == frame &&
+        translation.IsEntryOf(*entry, PageOf(key))) {
+      return entry;
+    }
     Unpin(*entry);
     return nullptr;
   }
@@ -64,8 +67,9 @@ struct PoolParts {
     PageEntry* const entry = translation.FindEntry(PageOf(key));
     if (entry == nullptr) return nullptr;
     const EntryState seen = entry->Load();
-    if (!seen.is_readable() || seen.frame() != frame || !entry->TryExclusive(seen)) return nullptr;
-    return entry;
+    if (!seen.is_readable() || seen.frame() != frame) return nullptr;
+    if (!translation.IsEntryOf(*entry, PageOf(key))) return nullptr;
+    return entry->TryExclusive(seen) ? entry : nullptr;
   }
 };
 

@@ -3,6 +3,12 @@
 // A pool's hits know which translation it has and find entries inline (BasicBufferPool); all else
 // goes through this. An entry that is found may be pinned, taken or waited for as long as the
 // thread is inside of the pool's FixSections, or has the page latched, or holds the entry.
+//
+// It may be another page's by then, with some translations, if nobody holds it for the page it was
+// found for. So who finds an entry asks IsEntryOf() before he believes what it says: behind the pin
+// or the claim, and undoes that if it is not; or between the load of a state and what takes the
+// page only as it was then. What is done to another page's entry for a moment does no harm: pins
+// may be there in every state, a claim is let go at once, and a mark for waiters costs a wake.
 #ifndef GRANARY_POOL_BUFFER_TRANSLATION_H_
 #define GRANARY_POOL_BUFFER_TRANSLATION_H_
 
@@ -13,9 +19,26 @@
 #include "pool/buffer/page_entry.h"
 #include "pool/buffer/page_types.h"
 
+namespace granary {
+class MemoryBudget;
+class SystemCalls;
+}  // namespace granary
+
 namespace granary::buffer {
 
 class FixSections;
+
+// What translations are made from.
+struct TranslationOptions {
+  // At most kFilesMax.
+  uint32_t files_max = 1024;
+  // How many pages are to be resident at once; more may come.
+  size_t frames = 1024;
+  // Charged for entries that have memory; outlives the translation. nullptr for none.
+  MemoryBudget* budget = nullptr;
+  // nullptr for the real ones.
+  SystemCalls* system_calls = nullptr;
+};
 
 class Translation {
  public:
@@ -35,6 +58,8 @@ class Translation {
 
   // The entry if there is one now, otherwise nullptr. Inside of the sections.
   virtual PageEntry* FindEntry(PageId id) const noexcept = 0;
+  // Whether an entry that was found for the page is still the page's.
+  virtual bool IsEntryOf(const PageEntry& entry, PageId id) const noexcept = 0;
 
   // An entry that stays until LetGo, of a page that PagesOf has; nullptr if no memory is free,
   // which nobody is asked to release, or there is no room. Each resident page, and each that is

@@ -12,12 +12,14 @@
 
 using granary::Access;
 using granary::BufferPool;
+using granary::HashBufferPool;
 using granary::PageId;
 
-extern "C" {
+namespace {
 
 // The first byte of a page that is there, 256 if it is not or was changed meanwhile.
-uint64_t HotPeek(BufferPool& pool, uint64_t page) {
+template <class Pool>
+[[gnu::always_inline]] inline uint64_t Peek(Pool& pool, uint64_t page) {
   const auto peeked = pool.TryPeek({0, page});
   if (!peeked) return 256;
   const auto first = std::to_integer<uint64_t>(*peeked->data());
@@ -25,29 +27,49 @@ uint64_t HotPeek(BufferPool& pool, uint64_t page) {
 }
 
 // The same, latched.
-uint64_t HotFixUnfix(BufferPool& pool, uint64_t page) {
+template <class Pool>
+[[gnu::always_inline]] inline uint64_t FixUnfix(Pool& pool, uint64_t page) {
   const auto fixed = pool.FixShared({0, page}, Access::kOnce);
   return fixed ? std::to_integer<uint64_t>(*fixed->data()) : 256;
 }
+
+// 0 if the pool cannot be had.
+template <class Pool>
+uint64_t Sum(uint64_t (*peek)(Pool&, uint64_t), uint64_t (*fix)(Pool&, uint64_t)) {
+  const auto pages = std::move(*granary::PagePool::Create({.max_pages = 10}));
+  granary::BufferPoolOptions options;
+  options.pages = pages.get();
+  options.frames = 10;
+  options.record_pins = false;
+  const auto pool = std::move(*Pool::Create(options));
+  granary::AttachOptions attach;
+  attach.store = std::move(*granary::MemoryPageStore::Create({.pages = 4}));
+  attach.pages_max = 4;
+  if (!pool->Attach(std::move(attach))) return 0;
+  uint64_t sum = 1;
+  for (uint64_t page = 0; page < 4; ++page) sum += fix(*pool, page) + peek(*pool, page);
+  return sum;
+}
+
+}  // namespace
+
+extern "C" {
+
+uint64_t HotPeek(BufferPool& pool, uint64_t page) { return Peek(pool, page); }
+uint64_t HotFixUnfix(BufferPool& pool, uint64_t page) { return FixUnfix(pool, page); }
+uint64_t HotHashPeek(HashBufferPool& pool, uint64_t page) { return Peek(pool, page); }
+uint64_t HotHashFixUnfix(HashBufferPool& pool, uint64_t page) { return FixUnfix(pool, page); }
 
 }  // extern "C"
 
 int main() {
   uint64_t (*volatile const peek)(BufferPool&, uint64_t) = HotPeek;
   uint64_t (*volatile const fix)(BufferPool&, uint64_t) = HotFixUnfix;
+  uint64_t (*volatile const hash_peek)(HashBufferPool&, uint64_t) = HotHashPeek;
+  uint64_t (*volatile const hash_fix)(HashBufferPool&, uint64_t) = HotHashFixUnfix;
 
-  const auto pages = std::move(*granary::PagePool::Create({.max_pages = 10}));
-  granary::BufferPoolOptions options;
-  options.pages = pages.get();
-  options.frames = 10;
-  options.record_pins = false;
-  const auto pool = std::move(*BufferPool::Create(options));
-  granary::AttachOptions attach;
-  attach.store = std::move(*granary::MemoryPageStore::Create({.pages = 4}));
-  attach.pages_max = 4;
-  if (!pool->Attach(std::move(attach))) return 1;
-  uint64_t sum = 0;
-  for (uint64_t page = 0; page < 4; ++page) sum += fix(*pool, page) + peek(*pool, page);
-  std::printf("annotations off, sum %llu\n", static_cast<unsigned long long>(sum));
-  return sum == 0 ? 0 : 1;
+  const uint64_t sums[] = {Sum<BufferPool>(peek, fix), Sum<HashBufferPool>(hash_peek, hash_fix)};
+  std::printf("annotations off, sums %llu and %llu\n", static_cast<unsigned long long>(sums[0]),
+              static_cast<unsigned long long>(sums[1]));
+  return sums[0] == 0 || sums[0] != sums[1] ? 1 : 0;
 }
