@@ -112,10 +112,9 @@ PageEntry* HashTranslation::Hold(PageId id) noexcept {
   HashSegment* full;
   while (true) {
     if (PageEntry* const entry = TryHold(tag, hash, Fill::kEasy, &full)) return entry;
-    if (MakeRoom(full, Effort::kWhatIsFree)) continue;
-    // Rather a table that is too full than memory that others have.
-    if (PageEntry* const entry = TryHold(tag, hash, Fill::kMost, &full)) return entry;
-    if (!MakeRoom(full, Effort::kReclaim)) return nullptr;
+    if (MakeRoom(full)) continue;
+    // Rather a table that is too full than memory that others use.
+    return TryHold(tag, hash, Fill::kMost, &full);
   }
 }
 
@@ -130,19 +129,19 @@ void HashTranslation::LetGo(PageId id) noexcept {
 
 // --- Memory -------------------------------------------------------------------------------------
 
-bool HashTranslation::Charge(size_t bytes, Effort effort) noexcept {
-  if (budget_ == nullptr) return true;
-  return effort == Effort::kReclaim ? budget_->TryCharge(bytes) : budget_->TryChargeFree(bytes);
+size_t HashTranslation::StepBytes(const HashSegment& newest) noexcept {
+  return newest.is_shown() ? HashSegment::BytesFor(2 * size_t{newest.entries_easy()})
+                           : newest.bytes();
 }
 
-bool HashTranslation::MakeRoom(HashSegment* full, Effort effort) noexcept {
+bool HashTranslation::MakeRoom(HashSegment* full) noexcept {
   const bool was_shown = full->is_shown();
   if (was_shown && (full == &segments_.back() || full->entries_easy() >= kEntriesMax)) {
     return false;
   }
   const size_t entries = 2 * size_t{full->entries_easy()};
   const size_t bytes = was_shown ? HashSegment::BytesFor(entries) : full->bytes();
-  if (!Charge(bytes, effort)) return false;
+  if (budget_ != nullptr && !budget_->TryChargeIdle(bytes)) return false;
   bool is_used = false;
   bool has_failed = false;
   {

@@ -61,6 +61,9 @@ class HashTranslation final : public Translation {
   PageEntry* Hold(PageId id) noexcept override;
   void LetGo(PageId id) noexcept override;
   size_t GiveBackEmpty(FixSections& sections) noexcept override;
+  size_t step_bytes() const noexcept override {
+    return StepBytes(*newest_.load(std::memory_order_acquire));
+  }
   size_t held_bytes() const noexcept override {
     return held_bytes_.load(std::memory_order_relaxed);
   }
@@ -77,8 +80,6 @@ class HashTranslation final : public Translation {
   struct alignas(64) Turn {
     std::mutex mutex;
   };
-  // How much is done for room.
-  enum class Effort : uint8_t { kWhatIsFree, kReclaim };
   enum class Fill : uint8_t { kEasy, kMost };
 
   explicit HashTranslation(const TranslationOptions& options);
@@ -86,10 +87,11 @@ class HashTranslation final : public Translation {
   [[gnu::noinline]] PageEntry* FindFurther(PageTag tag, uint64_t hash) const noexcept;
   // `*tried` is the segment that had no room.
   PageEntry* TryHold(PageTag tag, uint64_t hash, Fill fill, HashSegment** tried) noexcept;
-  // False if there is no memory for more than `full`. No lock is the caller's: the budget may have
-  // this pool give pages up.
-  bool MakeRoom(HashSegment* full, Effort effort) noexcept;
-  bool Charge(size_t bytes, Effort effort) noexcept;
+  // False if no memory is free for more than `full`. No lock is the caller's: the budget may ask
+  // who has idle memory.
+  bool MakeRoom(HashSegment* full) noexcept;
+  // Of the segment that comes after this one, or of this one's memory if it has none.
+  static size_t StepBytes(const HashSegment& newest) noexcept;
   // The caller has the mutex. Bytes; nothing if a thread is inside.
   bool TryGiveBack(FixSections& sections, size_t* bytes) noexcept;
   Turn& TurnOf(uint64_t hash) noexcept { return turns_[hash % kTurns]; }

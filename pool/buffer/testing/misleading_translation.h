@@ -61,6 +61,7 @@ class MisleadingTranslation final : public Translation {
   size_t GiveBackEmpty(FixSections& sections) noexcept override {
     return real_->GiveBackEmpty(sections);
   }
+  size_t step_bytes() const noexcept override { return real_->step_bytes(); }
   size_t held_bytes() const noexcept override { return real_->held_bytes(); }
   size_t empty_bytes() const noexcept override { return real_->empty_bytes(); }
 
