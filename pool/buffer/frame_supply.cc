@@ -406,6 +406,7 @@ Expected<void> FrameSupply::Resize(size_t frames, Patience& patience) {
       set(before);
       return tl::unexpected(evicted.error ? *evicted.error : AllPinned());
     }
+    ReturnAll();
     std::this_thread::sleep_for(kPause);
   }
   return {};

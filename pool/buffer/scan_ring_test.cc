@@ -1,0 +1,54 @@
+// The frames of scans, where a scan is not the only one who wants them.
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "pool/buffer/buffer_pool.h"
+#include "pool/buffer/memory_page_store.h"
+#include "pool/page_pool.h"
+
+namespace granary {
+namespace {
+
+constexpr size_t kPageBytes = 512;
+constexpr uint64_t kPages = 1000;
+
+class ScanRingTest : public ::testing::Test {
+ protected:
+  void Make(size_t frames, size_t ring_frames) {
+    pages_ = *PagePool::Create({.page_bytes = kPageBytes, .max_pages = frames});
+    BufferPoolOptions options = {.pages = pages_.get(), .frames = frames};
+    options.has_evictor = false;
+    options.scan_ring_frames = ring_frames;
+    options.frame_wait = std::chrono::milliseconds(1);
+    pool_ = *BufferPool::Create(options);
+    AttachOptions attach;
+    attach.store = *MemoryPageStore::Create({.page_bytes = kPageBytes, .pages = kPages});
+    attach.pages_max = kPages;
+    file_ = *pool_->Attach(std::move(attach));
+  }
+  void Fix(uint64_t first, uint64_t last, Access access) {
+    for (uint64_t page = first; page < last; ++page) {
+      auto fixed = pool_->FixShared({file_, page}, access);
+      ASSERT_TRUE(fixed) << fixed.error().message;
+    }
+  }
+
+  std::unique_ptr<PagePool> pages_;
+  std::unique_ptr<BufferPool> pool_;
+  FileId file_ = 0;
+};
+
+TEST_F(ScanRingTest, PagesOfARingAreNoReasonNotToBecomeSmaller) {
+  Make(64, 8);
+  Fix(0, 64, Access::kNormal);
+  Fix(100, 200, Access::kScan);
+  const auto resized = pool_->Resize(4);
+  ASSERT_TRUE(resized) << resized.error().message;
+  EXPECT_LE(pool_->ResidentPages().size(), 4U);
+}
+
+}  // namespace
+}  // namespace granary
