@@ -101,9 +101,7 @@ Expected<FrameIndex> FrameSupply::ObtainFor(ScanRing& ring, Patience& patience) 
     FrameIndex oldest;
     {
       const std::scoped_lock lock(ring.mutex);
-      const bool has_room = ring.frames.size() < ring.frames_max &&
-                            ring_frames_.load(std::memory_order_relaxed) < capacity() / 8;
-      if (has_room || ring.frames.empty()) break;
+      if (HasRoom(ring) || ring.frames.empty()) break;
       oldest = ring.frames.front();
       ring.frames.pop_front();
       ring_frames_.fetch_sub(1, std::memory_order_relaxed);
@@ -151,16 +149,24 @@ bool FrameSupply::GiveToPagePool() noexcept {
   return true;
 }
 
+bool FrameSupply::HasRoom(const ScanRing& ring) const noexcept {
+  return ring.frames.size() < ring.frames_max &&
+         ring_frames_.load(std::memory_order_relaxed) < capacity() / 8;
+}
+
 void FrameSupply::Insert(FrameIndex frame, PageKey key, Access access, ScanRing* ring) noexcept {
   Frame& its = parts_.frames[frame];
   if (ring != nullptr && IsFull()) {
     try {
       const std::scoped_lock lock(ring->mutex);
-      if (hits_ != nullptr) hits_[frame].store(0, std::memory_order_relaxed);
-      its.use.store(Frame::Use::kRing, std::memory_order_relaxed);
-      ring->frames.push_back(frame);
-      ring_frames_.fetch_add(1, std::memory_order_relaxed);
-      return;
+      // What is read ahead for a scan may be more than its ring has room for.
+      if (HasRoom(*ring) || ring->frames.empty()) {
+        if (hits_ != nullptr) hits_[frame].store(0, std::memory_order_relaxed);
+        its.use.store(Frame::Use::kRing, std::memory_order_relaxed);
+        ring->frames.push_back(frame);
+        ring_frames_.fetch_add(1, std::memory_order_relaxed);
+        return;
+      }
     } catch (const std::bad_alloc&) {
       // As any other page, then.
     }

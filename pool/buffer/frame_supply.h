@@ -182,6 +182,8 @@ class FrameSupply {
   void ReturnEvicted(std::span<const FrameIndex> frames) noexcept;
   size_t BatchFrames() const noexcept;
   bool IsEvictorBehind() const noexcept;
+  // With its lock.
+  bool HasRoom(const ScanRing& ring) const noexcept;
   void Dissolve(ScanRing& ring) noexcept;
   // One more of the PagePool's. `asks`: others may have to release memory for it.
   std::optional<FrameIndex> Grow(bool asks) noexcept;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "pool/buffer/buffer_pool.h"
@@ -48,6 +49,21 @@ TEST_F(ScanRingTest, PagesOfARingAreNoReasonNotToBecomeSmaller) {
   const auto resized = pool_->Resize(4);
   ASSERT_TRUE(resized) << resized.error().message;
   EXPECT_LE(pool_->ResidentPages().size(), 4U);
+}
+
+TEST_F(ScanRingTest, PagesThatAreReadAheadForAScanDriveOutNoMoreThanOthersOfIt) {
+  Make(64, 8);
+  for (int times = 0; times < 4; ++times) Fix(0, 40, Access::kNormal);
+  Fix(40, 64, Access::kNormal);
+  for (uint64_t page = 100; page < 900; page += 20) {
+    std::vector<PageId> ahead;
+    for (uint64_t next = page; next < page + 20; ++next) ahead.push_back({file_, next});
+    (void)pool_->Prefetch(ahead, Access::kScan);
+    Fix(page, page + 20, Access::kScan);
+  }
+  size_t kept = 0;
+  for (const PageId id : pool_->ResidentPages()) kept += id.page < 40;
+  EXPECT_GE(kept, 25U);
 }
 
 }  // namespace
