@@ -30,6 +30,34 @@ TEST_P(PinnedVictimsTest, PagesThatAreKeptDoNotHideTheOthers) {
   FAIL() << "the two that are pinned are all it finds";
 }
 
+// And while more new pages are pinned than have a queue of their own.
+TEST_P(PinnedVictimsTest, NewPagesThatAreKeptDoNotHideOldOnes) {
+  constexpr FrameIndex kFrames = 16;
+  constexpr FrameIndex kOld = 8;
+  auto policy = *MakeEviction(GetParam(), kFrames);
+  for (int times = 0; times < 2; ++times) {
+    for (FrameIndex frame = 0; frame < kOld; ++frame) {
+      policy->OnInsert(frame, frame, Access::kNormal);
+    }
+    for (size_t evicted = 0; times == 0 && evicted < kOld;) {
+      FrameIndex victim[1];
+      if (policy->PickVictims(victim) == 0) continue;
+      policy->OnEvicted(victim[0], victim[0]);
+      ++evicted;
+    }
+  }
+  for (FrameIndex frame = kOld; frame < kFrames; ++frame) {
+    policy->OnInsert(frame, frame, Access::kNormal);
+  }
+  for (int calls = 0; calls < 1000; ++calls) {
+    FrameIndex victim[1];
+    if (policy->PickVictims(victim) == 0) continue;
+    if (victim[0] < kOld) return;
+    policy->OnKept(victim[0]);
+  }
+  FAIL() << "those that are pinned are all it finds";
+}
+
 // The same through a pool.
 TEST_P(PinnedVictimsTest, APoolWithTwoPagesPinnedHasRoomForAThird) {
   auto pages = *PagePool::Create({.page_bytes = 4096, .max_pages = 100});

@@ -54,7 +54,9 @@ void TwoQ::OnHit(FrameIndex frame) noexcept {
 size_t TwoQ::PickVictims(std::span<FrameIndex> out) noexcept {
   size_t picked = 0;
   while (picked < out.size() && (recent_.size != 0 || main_.size != 0)) {
-    const bool from_recent = recent_.size > recent_max_ || main_.size == 0;
+    // While none goes, all of the one queue, and then all of the other.
+    const bool is_recent_due = kept_in_turn_ % (recent_.size + main_.size) < recent_.size;
+    const bool from_recent = (recent_.size > recent_max_ && is_recent_due) || main_.size == 0;
     out[picked++] = links_.PopFront(from_recent ? recent_ : main_);
   }
   return picked;
@@ -62,11 +64,15 @@ size_t TwoQ::PickVictims(std::span<FrameIndex> out) noexcept {
 
 void TwoQ::OnEvicted(FrameIndex frame, PageKey key) noexcept {
   assert(places_[frame] != Place::kNone);
+  kept_in_turn_ = 0;
   if (places_[frame] == Place::kRecent) ghosts_.Push(FingerprintOf(key));
   places_[frame] = Place::kNone;
 }
 
-void TwoQ::OnKept(FrameIndex frame) noexcept { links_.PushBack(ListOf(frame), frame); }
+void TwoQ::OnKept(FrameIndex frame) noexcept {
+  ++kept_in_turn_;
+  links_.PushBack(ListOf(frame), frame);
+}
 
 void TwoQ::OnErase(FrameIndex frame) noexcept {
   links_.Remove(ListOf(frame), frame);

@@ -67,6 +67,8 @@ class TwoQ {
   FrameList main_;
   GhostQueue ghosts_;
   uint32_t recent_max_ = 0;
+  // How many were kept since one went.
+  uint32_t kept_in_turn_ = 0;
 };
 
 }  // namespace granary
