@@ -373,7 +373,15 @@ idle:
     fi
   }
   if
-  :: wants == kShared
+  :: atomic {
+       wants == kShared ->
+       Pin(seen);
+       if
+       :: IsReadable(seen) -> seen = 0; readers++; Check(); goto shared
+       :: else -> seen = 0
+       fi
+     }
+     Unpin(seen)
   :: atomic {
        wants == kExclusive && IsReadable(word) && (word & PINS) == 0 ->
        /* TryExclusive(). */
@@ -395,9 +403,10 @@ fix:
        word = word | EXCLUSIVE;
        goto claimed
      }
-  :: wants == kExclusive && !IsReadable(word)
-  :: atomic {
-       wants != kExclusive ->
+  :: !IsReadable(word)
+  :: wants != kExclusive && IsReadable(word) ->
+     atomic {
+       /* Pin(): the look before may be out of date. */
        Pin(seen);
        if
        :: IsReadable(seen) -> seen = 0; readers++; Check(); goto shared
