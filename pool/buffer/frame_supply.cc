@@ -91,6 +91,7 @@ Expected<FrameIndex> FrameSupply::Obtain(Patience& patience) {
     if (evicted.error) return tl::unexpected(*evicted.error);
     if (patience.IsOver()) return tl::unexpected(AllPinned());
     ReturnAll();
+    patience.LookAgain();
     std::this_thread::sleep_for(kPause);
   }
 }
@@ -413,6 +414,7 @@ Expected<void> FrameSupply::Resize(size_t frames, Patience& patience) {
       return tl::unexpected(evicted.error ? *evicted.error : AllPinned());
     }
     ReturnAll();
+    patience.LookAgain();
     std::this_thread::sleep_for(kPause);
   }
   return {};

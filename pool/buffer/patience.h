@@ -22,6 +22,8 @@ class Patience {
     fruitless_ = evicted != 0 ? 0 : fruitless_ + picked + 1;
     return fruitless_ > frames + kInHand;
   }
+  // There are others to look at now.
+  void LookAgain() noexcept { fruitless_ = 0; }
   // Whether the wait is over; it begins when that is asked for the first time.
   bool IsOver() noexcept {
     const Clock::time_point now = Clock::now();

@@ -18,9 +18,10 @@ constexpr uint64_t kPages = 1000;
 
 class ScanRingTest : public ::testing::Test {
  protected:
-  void Make(size_t frames, size_t ring_frames) {
+  void Make(size_t frames, size_t ring_frames, EvictionKind eviction = EvictionKind::kS3Fifo) {
     pages_ = *PagePool::Create({.page_bytes = kPageBytes, .max_pages = frames});
     BufferPoolOptions options = {.pages = pages_.get(), .frames = frames};
+    options.eviction = eviction;
     options.has_evictor = false;
     options.scan_ring_frames = ring_frames;
     options.frame_wait = std::chrono::milliseconds(1);
@@ -49,6 +50,18 @@ TEST_F(ScanRingTest, PagesOfARingAreNoReasonNotToBecomeSmaller) {
   const auto resized = pool_->Resize(4);
   ASSERT_TRUE(resized) << resized.error().message;
   EXPECT_LE(pool_->ResidentPages().size(), 4U);
+}
+
+// The wait is too short for as many pauses as pages are latched.
+TEST_F(ScanRingTest, PagesOfARingAreLookedAtBeforeAFixGivesUp) {
+  Make(64, 8, EvictionKind::kLru);
+  Fix(0, 56, Access::kNormal);
+  std::vector<SharedPage> latched;
+  for (uint64_t page = 0; page < 56; ++page) latched.push_back(*pool_->FixShared({file_, page}));
+  Fix(100, 108, Access::kNormal);
+  Fix(200, 300, Access::kScan);
+  const auto fixed = pool_->FixShared({file_, 500});
+  EXPECT_TRUE(fixed) << fixed.error().message;
 }
 
 TEST_F(ScanRingTest, PagesThatAreReadAheadForAScanDriveOutNoMoreThanOthersOfIt) {
