@@ -167,9 +167,10 @@ Expected<std::optional<Value>> BTree::Find(Key key) {
   return read(bytes, bytes.Read<NodeHeader>(layout_.base()));
 }
 
-Expected<Key> BTree::ReadLeaf(Key from, std::vector<Entry>& entries) {
+Expected<Key> BTree::ReadLeaf(Key from, Access access, std::vector<Entry>& entries) {
   const auto read = [&](const auto& page, const NodeHeader& header) {
     entries.clear();
+    entries.reserve(layout_.CountMax(header));
     for (size_t i = Search(page, layout_, header.count, from); i < header.count; ++i) {
       entries.push_back({page.template Read<Key>(layout_.KeyAt(i)),
                          page.template Read<Value>(layout_.ValueAt(header, i))});
@@ -178,7 +179,7 @@ Expected<Key> BTree::ReadLeaf(Key from, std::vector<Entry>& entries) {
   };
   for (int restarts = 0; restarts < restarts_max_; ++restarts) {
     Pause(restarts);
-    auto leaf = LookForLeaf(from, Access::kScan);
+    auto leaf = LookForLeaf(from, access);
     if (!leaf) return tl::unexpected(std::move(leaf.error()));
     if (!*leaf) continue;
     const Key upper = read((*leaf)->page, (*leaf)->header);

@@ -99,8 +99,9 @@ class BTree {
   // Errors of all that follow are the pool's (kIo, kOutOfMemory, kCorrupt), and kCorrupt of a page
   // that is no node where one should be. After an error the tree has the entries that it had.
 
-  // The key's value, or nothing.
-  Expected<std::optional<Value>> Find(Key key);
+  // The key's value, or nothing. All of a descent is one function: what a look is would otherwise
+  // go from one to the next by way of memory.
+  [[gnu::flatten]] Expected<std::optional<Value>> Find(Key key);
   // True if the key is new; otherwise it keeps its value.
   Expected<bool> Insert(Key key, Value value);
   // Gives the key another value; false if there is no such key.
@@ -144,6 +145,10 @@ class BTree {
     size_t index = 0;
   };
 
+  // A few leaves are read like a key, as they may be asked for again soon; who goes on from there
+  // is one that the pool's other pages are to be kept from.
+  static constexpr size_t kShortScanLeaves = 4;
+
   struct Entry {
     Key key;
     Value value;
@@ -161,7 +166,7 @@ class BTree {
   Node NodeOf(const ExclusivePage& page) const noexcept { return Node(page.data(), layout_); }
   // Marks the pages dirty; guards that are empty are no pages.
   void Changed(std::span<ExclusivePage* const> pages) noexcept;
-  static Error NotANode(uint64_t page, const NodeHeader& header);
+  [[gnu::noinline, gnu::cold]] static Error NotANode(uint64_t page, const NodeHeader& header);
   static void Pause(int restarts) noexcept;
 
   // Descending, without latches.
@@ -175,7 +180,7 @@ class BTree {
   template <class Guard>
   Expected<Guard> Fix(uint64_t page, int level);
   template <class Guard>
-  Expected<Guard> LatchLeaf(Key key);
+  [[gnu::noinline, gnu::cold]] Expected<Guard> LatchLeaf(Key key);
 
   // The leaf latched for a change, with room for it.
   Expected<Place> LatchFor(Change change, Key key);
@@ -198,7 +203,7 @@ class BTree {
   static void Share(const Node& parent, size_t index, const Node& left, const Node& right) noexcept;
 
   // The entries from `from` on of the leaf that it is in; returns the leaf's upper fence.
-  Expected<Key> ReadLeaf(Key from, std::vector<Entry>& entries);
+  [[gnu::flatten]] Expected<Key> ReadLeaf(Key from, Access access, std::vector<Entry>& entries);
 
   class Validation;
 
@@ -212,8 +217,9 @@ class BTree {
 template <class Visit>
 Expected<void> BTree::Scan(Key from, Visit&& visit) {
   std::vector<Entry> entries;
-  while (true) {
-    const auto upper = ReadLeaf(from, entries);
+  for (size_t leaf = 0;; ++leaf) {
+    const auto upper =
+        ReadLeaf(from, leaf < kShortScanLeaves ? Access::kNormal : Access::kScan, entries);
     if (!upper) return tl::unexpected(upper.error());
     for (const Entry& entry : entries) {
       if (!visit(entry.key, entry.value)) return {};

@@ -14,6 +14,7 @@
 #ifndef GRANARY_INTEGRATION_EXAMPLES_BTREE_NODE_H_
 #define GRANARY_INTEGRATION_EXAMPLES_BTREE_NODE_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -54,7 +55,10 @@ class NodeLayout {
 
   // Of pages of a store, whose codec has the first `header_bytes`, at most kHeaderBytesMax.
   NodeLayout(size_t page_bytes, size_t header_bytes) noexcept
-      : page_bytes_(page_bytes), base_((header_bytes + 7) & ~size_t{7}) {}
+      : page_bytes_(page_bytes),
+        base_((header_bytes + 7) & ~size_t{7}),
+        values_behind_(CountMax(NodeHeader()) * sizeof(Key)),
+        stride_((CountMax(NodeHeader()) + kStrides - 1) / kStrides) {}
 
   size_t page_bytes() const noexcept { return page_bytes_; }
   // Where the tree's own bytes begin.
@@ -78,6 +82,22 @@ class NodeLayout {
     return KeyAt(CountMax(header)) + index * sizeof(uint64_t);
   }
 
+  // A node's keys are looked through in so many strides, of so many keys each.
+  static constexpr size_t kStrides = 8;
+  size_t stride() const noexcept { return stride_; }
+  // Sends for a stride's keys and what is at their places, unless it is longer than some lines.
+  void PrefetchStride(const std::byte* page, size_t first) const noexcept {
+    constexpr size_t kLineBytes = 64;
+    constexpr size_t kBytesMax = 4 * kLineBytes;
+    const size_t bytes = stride_ * sizeof(Key);
+    if (bytes > kBytesMax) return;
+    const std::byte* const keys = page + KeyAt(first);
+    for (size_t offset = 0; offset < bytes; offset += kLineBytes) {
+      __builtin_prefetch(keys + offset);
+      __builtin_prefetch(keys + values_behind_ + offset);
+    }
+  }
+
   // Whether it is a node's, and what it says is within the page.
   bool IsPlausible(const NodeHeader& header) const noexcept {
     return header.mark == NodeHeader::kMark && header.count <= CountMax(header) &&
@@ -87,6 +107,10 @@ class NodeLayout {
  private:
   size_t page_bytes_;
   size_t base_;
+  // How far a leaf's value is behind its key, in bytes; of an inner node it is 8 less at most.
+  size_t values_behind_;
+  // So long that kStrides of them have all keys.
+  size_t stride_;
 };
 static_assert(1024 * 1024 / 16 <= 65536);
 
@@ -95,6 +119,7 @@ class NodeBytes {
  public:
   explicit NodeBytes(const std::byte* bytes) noexcept : bytes_(bytes) {}
 
+  const std::byte* data() const noexcept { return bytes_; }
   template <class T>
   T Read(size_t offset) const noexcept {
     T copy;
@@ -108,9 +133,23 @@ class NodeBytes {
 
 // The first of `count` keys that is not below `key`, or `count`: where the key is or would be in a
 // leaf, and the child that has it in an inner node.
+//
+// What it costs is the memory that is waited for, a line after the other. So the first look is at
+// the last key of each stride but one, all of which can come together, and together with the
+// header: where they are does not depend on it. Then the stride's keys and values are sent for, all
+// of them. Two waits, where halving from the start has one for each half.
 template <class Page>
 size_t Search(const Page& page, const NodeLayout& layout, size_t count, Key key) noexcept {
+  const size_t stride = layout.stride();
   size_t first = 0;
+  for (size_t i = 1; i < NodeLayout::kStrides; ++i) {
+    const size_t last = i * stride - 1;
+    // What is there behind the last key is no key, but within the page.
+    const bool is_below = page.template Read<Key>(layout.KeyAt(last)) < key;
+    first += (is_below & (last < count)) ? stride : 0;
+  }
+  layout.PrefetchStride(page.data(), first);
+  count = std::min(count - first, stride);
   while (count != 0) {
     const size_t half = count / 2;
     const bool is_below = page.template Read<Key>(layout.KeyAt(first + half)) < key;
