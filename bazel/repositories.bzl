@@ -219,6 +219,12 @@ def _peers():
         libraries = {"berkeley_db": ["-ldb"]},
     )
     system_library(
+        name = "lmdb",
+        package = "liblmdb-dev",
+        proof = "/usr/include/lmdb.h",
+        libraries = {"lmdb": ["-llmdb"]},
+    )
+    system_library(
         name = "mimalloc",
         package = "libmimalloc-dev",
         proof = "/usr/include/mimalloc.h",
