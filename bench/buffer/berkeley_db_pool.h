@@ -44,7 +44,7 @@ class BerkeleyDbPool {
     }
   }
   ~BerkeleyDbPool() {
-    file_->close(file_, DB_MPOOL_DISCARD);
+    file_->close(file_, 0);
     environment_->close(environment_, 0);
   }
   BerkeleyDbPool(const BerkeleyDbPool&) = delete;

@@ -2,13 +2,17 @@
 // flags select.
 #include <benchmark/benchmark.h>
 #include <db.h>
+#include <lmdb.h>
 #include <sqlite3.h>
 
 #include <string>
 
 #include "bench/buffer/hit_cases.h"
+#include "bench/buffer/hit_ratio_cases.h"
 #include "bench/buffer/miss_cases.h"
 #include "bench/buffer/prepared.h"
+#include "bench/buffer/tree_cases.h"
+#include "bench/buffer/update_cases.h"
 #include "bench/program.h"
 
 namespace granary::bench {
@@ -28,8 +32,14 @@ int Main(int argc, char** argv) {
   benchmark::AddCustomContext(
       "berkeley_db_version",
       std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch));
+  ::mdb_version(&major, &minor, &patch);
+  benchmark::AddCustomContext("lmdb_version", std::to_string(major) + "." + std::to_string(minor) +
+                                                  "." + std::to_string(patch));
   RegisterHits();
   RegisterMisses();
+  RegisterUpdates();
+  RegisterTrees();
+  RegisterHitRatios();
   benchmark::RunSpecifiedBenchmarks();
   Prepared::Forget();
   benchmark::Shutdown();

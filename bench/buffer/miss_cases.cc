@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "bench/buffer/direct_readers.h"
+#include "bench/buffer/fio.h"
 #include "bench/buffer/miss_readers.h"
 #include "bench/buffer/orders.h"
 #include "bench/buffer/page_orders.h"
@@ -59,6 +61,61 @@ void Register(const std::string& operation, size_t thread_count) {
   })->UseManualTime();
 }
 
+// A file that is much larger than the pool, whose pages are all on the disk.
+constexpr size_t kDirectFrames = 2'000;
+constexpr size_t kDirectPages = 16 * kDirectFrames;
+constexpr size_t kDirectReads = size_t{1} << 14;
+
+// What fio reads is granary's file, which is there as long as the pool is. Nothing, if the
+// benchmark is skipped.
+DirectPool* PrepareDirect(benchmark::State& state, size_t thread_count) {
+  auto& pool = Prepared::Get<DirectPool>("direct" + std::to_string(thread_count), [&] {
+    return std::make_unique<DirectPool>(kDirectPages, kDirectFrames, thread_count);
+  });
+  if (pool.why_skipped().empty()) return &pool;
+  state.SkipWithError(("skipped: " + pool.why_skipped()).c_str());
+  return nullptr;
+}
+
+void ReadDirectly(benchmark::State& state, size_t thread_count) {
+  DirectPool* const pool = PrepareDirect(state, thread_count);
+  if (pool == nullptr) return;
+  uint64_t brought = 0;
+  // What was read the last time would be there the next.
+  static size_t round = 0;
+  for (auto iteration : state) {
+    const Orders orders(Distribution::kUniform, kDirectPages, thread_count, kDirectReads, ++round);
+    const uint64_t before = pool->brought();
+    state.SetIterationTime(SecondsOfMisses(*pool, orders, 1));
+    brought += pool->brought() - before;
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(brought));
+}
+
+void ReadByFio(benchmark::State& state, size_t thread_count) {
+  DirectPool* const pool = PrepareDirect(state, thread_count);
+  if (pool == nullptr) return;
+  uint64_t reads = 0;
+  for (auto iteration : state) {
+    const FioReads done =
+        RunFio(pool->path(), thread_count, kDirectReads, DirectDepthOf(thread_count));
+    if (!done.why_not.empty()) {
+      state.SkipWithError(("skipped: " + done.why_not).c_str());
+      return;
+    }
+    reads += done.reads;
+    state.SetIterationTime(done.seconds);
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(reads));
+}
+
+void RegisterDirect(const std::string& implementation, size_t thread_count,
+                    void (*read)(benchmark::State&, size_t)) {
+  const std::string name =
+      "buffer/miss_direct/uniform/threads:" + std::to_string(thread_count) + "/" + implementation;
+  benchmark::RegisterBenchmark(name.c_str(), read, thread_count)->UseManualTime();
+}
+
 }  // namespace
 
 void RegisterMisses() {
@@ -69,6 +126,10 @@ void RegisterMisses() {
   Register<FilePoolPosixAhead>("miss_ahead", 1);
   Register<FilePoolUringAhead>("miss_ahead", 1);
   Register<BarePreadv>("miss_ahead", 1);
+  for (const size_t thread_count : {1u, 2u}) {
+    RegisterDirect(DirectPool::kName, thread_count, ReadDirectly);
+    RegisterDirect("fio", thread_count, ReadByFio);
+  }
 }
 
 }  // namespace granary::bench

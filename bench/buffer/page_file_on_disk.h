@@ -38,6 +38,13 @@ class PageFileOnDisk {
   PageFileOnDisk(const PageFileOnDisk&) = delete;
   PageFileOnDisk& operator=(const PageFileOnDisk&) = delete;
 
+  // All of it is on the disk, and none of it in the operating system's cache.
+  void Sync() const {
+    if (::fsync(descriptor_) != 0 || ::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED) != 0) {
+      Die(path_ + " cannot be synced");
+    }
+  }
+
   int descriptor() const { return descriptor_; }
   const std::string& path() const { return path_; }
 

@@ -15,10 +15,12 @@ namespace granary::bench {
 // One order for each thread.
 class Orders {
  public:
-  Orders(Distribution distribution, size_t pages, size_t thread_count, size_t reads = kOrderReads) {
+  // In each round there are others.
+  Orders(Distribution distribution, size_t pages, size_t thread_count, size_t reads = kOrderReads,
+         size_t round = 0) {
     for (size_t thread = 0; thread < thread_count; ++thread) {
       Order& order = orders_.emplace_back();
-      order.pages = MakeOrder(distribution, pages, thread, reads);
+      order.pages = MakeOrder(distribution, pages, round * thread_count + thread, reads);
       for (const uint32_t page : order.pages) order.words += WordOf(page);
     }
   }

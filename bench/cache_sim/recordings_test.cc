@@ -5,6 +5,8 @@
 // Cache", FAST 2003) and not in the repository: GRANARY_TRACES names the folder that has
 // cache/OLTP.lis.zst and cache/P3.lis.zst; without it they are looked for in ../shared/traces
 // beside the workspace. Where they are not, the tests are skipped.
+#include "bench/cache_sim/recordings.h"
+
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -23,15 +25,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path TracesFolder() {
-  if (const char* folder = std::getenv("GRANARY_TRACES")) return folder;
-  // Of a file of the workspace the runfiles have a link.
+fs::path PathOf(const std::string& name) {
   const char* const runfiles = std::getenv("TEST_SRCDIR");
-  if (runfiles == nullptr) return "../shared/traces";
-  std::error_code ignored;
-  const fs::path here =
-      fs::canonical(fs::path(runfiles) / "granary/bench/cache_sim/README.md", ignored);
-  return here.parent_path() / "../../../shared/traces";
+  return RecordingPath(
+      name, fs::path(runfiles == nullptr ? "." : runfiles) / "granary/bench/cache_sim/README.md");
 }
 
 // A row of the reference table, in percent.
@@ -49,7 +46,7 @@ class RecordingsTest : public testing::Test {
  protected:
   // False if the recording is not there, and the test skipped.
   bool Load(const std::string& name, uint64_t page_bytes) {
-    const fs::path path = TracesFolder() / "cache" / name;
+    const fs::path path = PathOf(name);
     if (!fs::exists(path)) return false;
     auto trace = ReadPageTrace(path.string(), {.page_bytes = page_bytes});
     EXPECT_TRUE(trace) << trace.error().message;

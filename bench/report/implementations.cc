@@ -37,6 +37,9 @@ constexpr std::array kKnown = {
     Known{"bdb", Role::kPeer, "#3f7fd1"},
     Known{"sqlite", Role::kPeer, "#5a78a8"},
     Known{"mmap", Role::kPeer, "#b8862b"},
+    Known{"lmdb_cursor", Role::kPeer, "#9a63c4"},
+    Known{"lmdb", Role::kPeer, "#3f7fd1"},
+    Known{"fio", Role::kPeer, "#3f7fd1"},
 };
 
 constexpr std::array<std::string_view, 6> kOtherColors = {"#4c8c6a", "#8c6a9e", "#9e7a4c",

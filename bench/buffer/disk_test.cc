@@ -1,0 +1,43 @@
+// That pages which are read past the operating system's cache are themselves, and that fio reads as
+// many as it is told.
+#include <cstddef>
+#include <cstdint>
+
+#include "bench/buffer/direct_readers.h"
+#include "bench/buffer/fio.h"
+#include "bench/buffer/orders.h"
+#include "bench/buffer/page_orders.h"
+#include "gtest/gtest.h"
+
+namespace granary::bench {
+namespace {
+
+constexpr size_t kPages = 4'000;
+constexpr size_t kReads = 1'000;
+
+TEST(DirectPoolTest, EveryPageIsReadAndMostAreBrought) {
+  DirectPool pool(kPages, kPages / 10, 2);
+  if (!pool.why_skipped().empty()) GTEST_SKIP() << pool.why_skipped();
+  const Orders orders(Distribution::kUniform, kPages, 1, kReads);
+  EXPECT_EQ(pool.ReadAll(orders.PagesOf(0)), orders.WordsOf(0));
+  EXPECT_GE(pool.brought(), kReads * 7 / 10);
+  EXPECT_LE(pool.brought(), kReads);
+}
+
+TEST(FioTest, ReadsAsManyPagesAsItIsTold) {
+  const PageFileOnDisk file(kPages);
+  file.Sync();
+  const FioReads done = RunFio(file.path(), 2, kReads, 16);
+  if (!done.why_not.empty()) GTEST_SKIP() << done.why_not;
+  EXPECT_EQ(done.reads, 2 * kReads);
+  EXPECT_GT(done.seconds, 0);
+}
+
+TEST(FioTest, SaysWhyItHasReadNothing) {
+  const FioReads done = RunFio("/nowhere/at/all", 1, kReads, 16);
+  EXPECT_FALSE(done.why_not.empty());
+  EXPECT_EQ(done.reads, 0u);
+}
+
+}  // namespace
+}  // namespace granary::bench
