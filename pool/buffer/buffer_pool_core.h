@@ -86,7 +86,8 @@ class BufferPoolCore : private Reclaimer {
   Expected<ExclusivePage> CreatePage(PageId id, PageReservation& reservation, Lsn lsn = 0,
                                      CallSite site = CallSite::Current());
   // Forgets the page, which nobody is to read again: its changes are not written. What it is in its
-  // file stays as it was. Takes the frame's memory back for other pages at once.
+  // file stays as it was. The frame is free for other pages at once, or as soon as the scan or the
+  // evictor comes by that has it.
   void Discard(ExclusivePage page) noexcept;
 
   // --- Ahead of need

@@ -424,6 +424,7 @@ size_t FrameSupply::Release(size_t bytes, Clock::time_point deadline) noexcept {
   const size_t page_bytes = pages_.page_bytes();
   const size_t wanted = (bytes + page_bytes - 1) / page_bytes;
   size_t given = 0;
+  bool has_all = false;
   Patience patience(Clock::duration::zero());
   while (given < wanted && Clock::now() < deadline) {
     if (GiveToPagePool()) {
@@ -431,7 +432,12 @@ size_t FrameSupply::Release(size_t bytes, Clock::time_point deadline) noexcept {
       continue;
     }
     const Evicted evicted = EvictSome(std::min(wanted - given, kBatchMax), false);
-    if (patience.IsInVain(evicted.picked(), evicted.frames, used())) break;
+    if (!patience.IsInVain(evicted.picked(), evicted.frames, used())) continue;
+    // Once more with those of scans.
+    if (has_all) break;
+    has_all = true;
+    ReturnAll();
+    patience.LookAgain();
   }
   return given != 0 ? pages_.Trim(0) : 0;
 }

@@ -2,7 +2,7 @@
 // to another page between being found and being pinned.
 //
 // In a HashTranslation that takes a thread that is interrupted between two instructions, and a slot
-// that is taken by the right page meanwhile. Here every third time that a page is looked for its
+// that is taken by the right page meanwhile. Here one time in three that a page is looked for its
 // neighbour's entry is found, and a pool has to notice.
 #ifndef GRANARY_POOL_BUFFER_TESTING_MISLEADING_TRANSLATION_H_
 #define GRANARY_POOL_BUFFER_TESTING_MISLEADING_TRANSLATION_H_
@@ -70,8 +70,11 @@ class MisleadingTranslation final : public Translation {
       : real_(std::move(real)) {}
 
   static PageId Misled(PageId id) noexcept {
-    thread_local uint32_t finds = 0;
-    if (!is_misleading_.load(std::memory_order_relaxed) || ++finds % 3 != 0) return id;
+    if (!is_misleading_.load(std::memory_order_relaxed)) return id;
+    // Not by counting: a caller who always finds three times would be misled in the same place.
+    thread_local uint32_t random = 1;
+    random = random * 1664525 + 1013904223;
+    if ((random >> 16) % 3 != 0) return id;
     return {id.file, id.page ^ 1};
   }
 
