@@ -82,7 +82,11 @@ Expected<FrameIndex> FrameSupply::Obtain(Patience& patience) {
   if (const auto free = TryObtain()) return *free;
   for (bool writes = !call_evictor_;;) {
     foreground_batches_.fetch_add(1, std::memory_order_relaxed);
-    const Evicted evicted = EvictSome(BatchFrames(), writes || IsEvictorBehind());
+    const bool is_behind = IsEvictorBehind();
+    if (!writes && is_behind) {
+      if (const auto free = AwaitEvictor()) return *free;
+    }
+    const Evicted evicted = EvictSome(BatchFrames(), writes || is_behind);
     if (const auto free = TryObtain()) return *free;
     if (!patience.IsInVain(evicted.picked(), evicted.frames, 2 * used())) continue;
     writes = true;
@@ -353,7 +357,7 @@ FrameSupply::Ahead FrameSupply::EvictAhead(size_t high_frames) {
   const size_t aside = aside_count_.load(std::memory_order_relaxed);
   const size_t free = FreeFrames();
   const size_t wanted = std::max(aside, high_frames - std::min(free, high_frames));
-  const size_t frames = wanted != 0 ? EvictSome(wanted, true).frames : 0;
+  const size_t frames = wanted != 0 ? EvictSome(std::min(wanted, kAheadFrames), true).frames : 0;
   return {
       .is_done = FreeFrames() >= high_frames && aside_count_.load(std::memory_order_relaxed) == 0,
       .frames = frames};
@@ -381,6 +385,17 @@ size_t FrameSupply::FreeFrames() const noexcept {
   const size_t capacity = capacity_.load(std::memory_order_relaxed);
   const bool may_grow = used < capacity && !is_refused_.load(std::memory_order_relaxed);
   return free_count_.load(std::memory_order_relaxed) + (may_grow ? capacity - used : 0);
+}
+
+// To write would be to wait until it has written, and not to see the frames that it has freed.
+std::optional<FrameIndex> FrameSupply::AwaitEvictor() noexcept {
+  constexpr int kSpins = 2000;
+  for (int i = 0; i < kSpins && write_back_.is_busy(); ++i) {
+    for (int pauses = 0; pauses < 8; ++pauses) __builtin_ia32_pause();
+    if (free_.empty()) continue;
+    if (const auto free = TryObtain()) return free;
+  }
+  return std::nullopt;
 }
 
 bool FrameSupply::IsEvictorBehind() const noexcept {

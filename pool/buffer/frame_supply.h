@@ -156,6 +156,8 @@ class FrameSupply {
 
   static constexpr size_t kBatchMax = 64;
   static constexpr size_t kAsideMax = 4 * kBatchMax;
+  // The evictor's batch, before whose end nobody sees its frames.
+  static constexpr size_t kAheadFrames = 16;
   static constexpr uint32_t kRefusedWants = 64;
   // Of entries that nobody holds; what is given back is mostly wanted again.
   static constexpr size_t kEmptyBytesMax = size_t{1} << 20;
@@ -182,6 +184,7 @@ class FrameSupply {
   void ReturnEvicted(std::span<const FrameIndex> frames) noexcept;
   size_t BatchFrames() const noexcept;
   bool IsEvictorBehind() const noexcept;
+  std::optional<FrameIndex> AwaitEvictor() noexcept;
   // With its lock.
   bool HasRoom(const ScanRing& ring) const noexcept;
   void Dissolve(ScanRing& ring) noexcept;

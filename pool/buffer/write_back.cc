@@ -50,6 +50,14 @@ Expected<std::unique_ptr<WriteBack>> WriteBack::Create(PoolParts& parts, size_t 
 Expected<size_t> WriteBack::Write(std::span<const FrameIndex> frames,
                                   std::vector<FrameIndex>* written) {
   const std::scoped_lock lock(mutex_);
+  is_busy_.store(true, std::memory_order_relaxed);
+  auto count = WriteLocked(frames, written);
+  is_busy_.store(false, std::memory_order_relaxed);
+  return count;
+}
+
+Expected<size_t> WriteBack::WriteLocked(std::span<const FrameIndex> frames,
+                                        std::vector<FrameIndex>* written) {
   copies_.clear();
   Lsn last = 0;
   for (const FrameIndex frame : frames) {

@@ -40,6 +40,8 @@ class WriteBack {
                                                      WalGate* gate, DoubleWrite* double_write);
 
   size_t batch_pages() const noexcept { return batch_pages_; }
+  // Somebody is writing; who writes now waits for him.
+  bool is_busy() const noexcept { return is_busy_.load(std::memory_order_relaxed); }
 
   // Writes those of `frames`, at most batch_pages(), that are dirty and that nobody has
   // exclusively; returns how many it wrote, and appends them to `written`, which has room, if that
@@ -65,6 +67,8 @@ class WriteBack {
   WriteBack(PoolParts& parts, SystemMemory memory, size_t batch_pages, WalGate* gate,
             DoubleWrite* double_write);
 
+  Expected<size_t> WriteLocked(std::span<const FrameIndex> frames,
+                               std::vector<FrameIndex>* written);
   bool CopyOut(FrameIndex frame, std::byte* to, Copy* copy) noexcept;
   Expected<void> AwaitLog(Lsn lsn);
   // To their files.
@@ -78,6 +82,7 @@ class WriteBack {
 
   // One batch at a time.
   std::mutex mutex_;
+  std::atomic<bool> is_busy_ = false;
   const SystemMemory memory_;
   std::vector<Copy> copies_;
   std::vector<PageWrite> writes_;
