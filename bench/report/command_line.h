@@ -7,9 +7,10 @@
 
 #include "bench/report/failure.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming): the library's name.
 namespace CLI {
 class App;
-}
+}  // namespace CLI
 
 namespace granary::bench {
 

@@ -105,9 +105,9 @@ class BasicPageScope {
 
  private:
   Error Refusal() const {
+    const std::string name = options_.name;
     return {.code = ErrorCode::kOutOfMemory,
-            .message = std::string(options_.name) + " has " + std::to_string(pins_) +
-                       " pages latched, all that it may",
+            .message = name + " has " + std::to_string(pins_) + " pages latched, all that it may",
             .where = "PageScope"};
   }
   [[noreturn]] void ReportLeak() const {

@@ -22,7 +22,7 @@ void RememberPages(const granary::BufferPool& pool, granary::WarmList& list,
 }
 
 // On a thread of its own, once the files are attached and the log is redone.
-void WarmUp(granary::BufferPool& pool, const std::string& path, std::stop_token stop) {
+void WarmUp(granary::BufferPool& pool, const std::string& path, const std::stop_token& stop) {
   auto list = granary::LoadWarmList(path);
   if (!list) return;  // None, or a bad one, which the message says: a cold start.
   auto warmed = granary::WarmStart(pool, *list, {.pages_per_second = 20'000, .stop = stop});
