@@ -6,16 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <utility>
 
-#include "bench/buffer/page_file_on_disk.h"
 #include "bench/buffer/pages.h"
-#include "bench/compaction/checked.h"
+#include "bench/buffer/pool_on_file.h"
 #include "bench/program.h"
-#include "pool/buffer/buffer_pool.h"
 #include "pool/buffer/open_page_store.h"
-#include "pool/page_pool.h"
 
 namespace granary::bench {
 
@@ -35,34 +30,26 @@ inline uint64_t ReadCount(const std::byte* bytes, uint64_t page) {
 }
 
 // granary's pool over a file, with a thread that evicts and writes.
-class UpdatePool {
+class UpdatePool : public PoolOnFile {
  public:
   static constexpr const char* kName = "granary";
 
-  UpdatePool(size_t pages, size_t frames)
-      : file_(pages),
-        frames_(Surely(PagePool::Create({.page_bytes = kPageBytes, .max_pages = frames}))),
-        pool_(Surely(
-            BufferPool::Create({.pages = frames_.get(), .frames = frames, .record_pins = false}))) {
-    auto store = Surely(OpenPageStore(
-        {.file = {.path = file_.path(), .page_bytes = kPageBytes}, .engine = IoEngine::kPosix}));
-    AttachOptions attach;
-    attach.store = std::move(store.store);
-    attach.pages_max = pages;
-    id_ = Surely(pool_->Attach(std::move(attach)));
+  UpdatePool(size_t pages, size_t frames) : PoolOnFile(pages, frames) {
+    Open({.engine = IoEngine::kPosix});
+    if (!why_skipped().empty()) Die(why_skipped());
   }
 
   // What `use` returns, called with the page's bytes; a fix is over when they are there.
   template <class Use>
   uint64_t Read(uint64_t page, const Use& use) {
-    const auto fixed = pool_->FixShared({id_, page});
+    const auto fixed = pool().FixShared(IdOf(page));
     if (!fixed) [[unlikely]]
       Die(fixed.error().message);
     return use(fixed->data());
   }
   template <class Use>
   uint64_t Change(uint64_t page, const Use& use) {
-    auto fixed = pool_->FixExclusive({id_, page});
+    auto fixed = pool().FixExclusive(IdOf(page));
     if (!fixed) [[unlikely]]
       Die(fixed.error().message);
     const uint64_t result = use(fixed->data());
@@ -70,12 +57,6 @@ class UpdatePool {
     fixed->MarkDirty(0);
     return result;
   }
-
- private:
-  const PageFileOnDisk file_;
-  std::unique_ptr<PagePool> frames_;
-  std::unique_ptr<BufferPool> pool_;
-  FileId id_ = 0;
 };
 
 }  // namespace granary::bench

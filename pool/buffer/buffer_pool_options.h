@@ -46,7 +46,8 @@ struct BufferPoolOptions {
   // store for this alone, and files with ChecksumPageCodec. nullptr for none; see double_write.h.
   std::shared_ptr<PageStore> double_write = nullptr;
 
-  // Whether a thread evicts and writes ahead of need.
+  // Whether a thread writes dirty pages that are in the way, and keeps frames free as long as there
+  // are such. Clean ones are evicted by who needs a frame.
   bool has_evictor = true;
   // It begins when so few frames are free, and ends when so many are; 0 for 1 and 2 % of `frames`.
   size_t evictor_low_frames = 0;

@@ -5,6 +5,7 @@
 // GRANARY_TEST_OPERATIONS is how many operations each case makes.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -25,6 +26,7 @@
 #include "pool/buffer/memory_page_store.h"
 #include "pool/buffer/page_codec.h"
 #include "pool/buffer/page_scope.h"
+#include "pool/buffer/testing/watched_store.h"
 #include "pool/page_pool.h"
 
 namespace granary {
@@ -34,6 +36,7 @@ constexpr size_t kPageBytes = 512;
 constexpr size_t kWords = kPageBytes / sizeof(uint64_t);
 // What no codec has of a page.
 constexpr size_t kFirstWord = PageHeader::kBytes / sizeof(uint64_t);
+constexpr size_t kLsnWord = kFirstWord + 2;
 constexpr size_t kFramesMin = 12;
 constexpr size_t kFramesMax = 48;
 constexpr size_t kHeldMax = 5;
@@ -64,36 +67,6 @@ class OracleLog final : public WalGate {
  private:
   Lsn last_ = 0;
   std::atomic<Lsn> flushed_ = 0;
-};
-
-// What a file is between two times that it is attached, and where a page that is ahead of the log
-// is seen. The third word behind the header of each page is its LSN.
-class OracleStore final : public PageStore {
- public:
-  OracleStore(PageStore& store, const OracleLog& log)
-      : PageStore(store.page_bytes()), store_(store), log_(log) {}
-
-  void Read(std::span<PageRead> pages) noexcept override { store_.Read(pages); }
-  void Write(std::span<PageWrite> pages) noexcept override {
-    for (const PageWrite& page : pages) {
-      Lsn lsn;
-      std::memcpy(&lsn, page.bytes + (kFirstWord + 2) * sizeof(lsn), sizeof(lsn));
-      if (lsn > log_.Flushed()) violations.fetch_add(1);
-    }
-    store_.Write(pages);
-  }
-  Expected<void> Sync() override { return store_.Sync(); }
-  uint64_t PageCount() const noexcept override { return store_.PageCount(); }
-  Expected<void> Extend(uint64_t pages) override { return store_.Extend(pages); }
-  Expected<void> Truncate(uint64_t pages) override { return store_.Truncate(pages); }
-  IoLimits Limits() const noexcept override { return store_.Limits(); }
-  std::string_view name() const noexcept override { return store_.name(); }
-
-  static inline std::atomic<uint64_t> violations = 0;
-
- private:
-  PageStore& store_;
-  const OracleLog& log_;
 };
 
 struct Case {
@@ -168,7 +141,7 @@ class Oracle {
       CheckContent(id, page->data(), true);
     }
     pool_.reset();
-    ASSERT_EQ(OracleStore::violations, 0U);
+    ASSERT_EQ(watch_.violations, 0U);
   }
 
  private:
@@ -178,6 +151,7 @@ class Oracle {
     Lsn lsn = 0;
   };
   struct FileModel {
+    // Also while the file is not attached.
     std::unique_ptr<MemoryPageStore> store;
     // Pages that Allocate has given out.
     uint64_t pages = 0;
@@ -210,7 +184,8 @@ class Oracle {
 
   void AttachFile(size_t i) {
     AttachOptions options;
-    options.store = std::make_unique<OracleStore>(*files_[i].store, log_);
+    options.store = std::make_unique<buffer::WatchedStore>(*files_[i].store, log_,
+                                                           kLsnWord * sizeof(Lsn), watch_);
     if (i == 0) options.codec = std::make_unique<ChecksumPageCodec>();
     options.pages_max = kPagesMax[i];
     options.id = static_cast<FileId>(i);
@@ -225,7 +200,7 @@ class Oracle {
   // --- Contents ---------------------------------------------------------------------------------
 
   static uint64_t WordOf(PageId id, const Content& content, size_t word) {
-    if (word == kFirstWord + 2) return content.lsn;
+    if (word == kLsnWord) return content.lsn;
     return (content.version * 0x9E3779B97F4A7C15u) ^ (KeyOf(id) * 31 + word);
   }
   void Fill(PageId id, const Content& content, std::byte* page) {
@@ -242,7 +217,7 @@ class Oracle {
   void CheckContent(PageId id, const std::byte* page, bool is_whole) {
     if (!is_whole) {
       CheckWord(id, page, kFirstWord);
-      CheckWord(id, page, kFirstWord + 2);
+      CheckWord(id, page, kLsnWord);
       CheckWord(id, page, kFirstWord + random_() % (kWords - kFirstWord));
       return;
     }
@@ -582,12 +557,13 @@ class Oracle {
       for (const Held& held : held_) ASSERT_TRUE(once.contains(held.id));
     }
     ASSERT_LE(stats.dirty_pages, stats.used_frames);
-    ASSERT_EQ(OracleStore::violations, 0U);
+    ASSERT_EQ(watch_.violations, 0U);
   }
 
   const Case tried_;
   std::mt19937_64 random_;
   OracleLog log_;
+  buffer::StoreWatch watch_;
   std::array<FileModel, kFiles> files_;
   std::map<PageId, Content> model_;
   std::set<PageId> discarded_;

@@ -16,6 +16,7 @@
 #include "pool/buffer/memory_page_store.h"
 #include "pool/buffer/page_scope.h"
 #include "pool/buffer/testing/tested_pool.h"
+#include "pool/buffer/testing/watched_store.h"
 #include "pool/page_pool.h"
 
 namespace granary {
@@ -43,41 +44,6 @@ class TestLog final : public WalGate {
   std::atomic<Lsn> flushed_ = 0;
 };
 
-// What a page must not do before the log: the store looks at the log whenever it is written to.
-class WatchedStore final : public PageStore {
- public:
-  WatchedStore(std::unique_ptr<PageStore> store, const TestLog& log)
-      : PageStore(store->page_bytes()), store_(std::move(store)), log_(log) {}
-
-  void Read(std::span<PageRead> pages) noexcept override {
-    reads += pages.size();
-    store_->Read(pages);
-  }
-  void Write(std::span<PageWrite> pages) noexcept override {
-    for (const PageWrite& page : pages) {
-      Lsn lsn;
-      std::memcpy(&lsn, page.bytes, sizeof(lsn));
-      if (lsn > log_.Flushed()) ++violations;
-    }
-    ++writes;
-    store_->Write(pages);
-  }
-  Expected<void> Sync() override { return store_->Sync(); }
-  uint64_t PageCount() const noexcept override { return store_->PageCount(); }
-  Expected<void> Extend(uint64_t pages) override { return store_->Extend(pages); }
-  Expected<void> Truncate(uint64_t pages) override { return store_->Truncate(pages); }
-  IoLimits Limits() const noexcept override { return store_->Limits(); }
-  std::string_view name() const noexcept override { return "watched"; }
-
-  std::atomic<size_t> reads = 0;
-  std::atomic<size_t> writes = 0;
-  std::atomic<size_t> violations = 0;
-
- private:
-  const std::unique_ptr<PageStore> store_;
-  const TestLog& log_;
-};
-
 class BufferPoolTest : public ::testing::Test {
  protected:
   static constexpr uint64_t kPages = 200;
@@ -92,11 +58,10 @@ class BufferPoolTest : public ::testing::Test {
     auto made = TestedPool::Create(options);
     ASSERT_TRUE(made) << made.error().message;
     pool_ = std::move(*made);
-    auto store = std::make_unique<WatchedStore>(
+    auto store = std::make_unique<buffer::WatchedStore>(
         *MemoryPageStore::Create(
             {.page_bytes = kPageBytes, .pages = kPages, .capacity_pages = 2 * kPages}),
-        log_);
-    store_ = store.get();
+        log_, 0, watch_);
     AttachOptions attach;
     attach.store = std::move(store);
     attach.pages_max = 2 * kPages;
@@ -122,9 +87,9 @@ class BufferPoolTest : public ::testing::Test {
   }
 
   TestLog log_;
+  buffer::StoreWatch watch_;
   std::unique_ptr<PagePool> pages_;
   std::unique_ptr<TestedPool> pool_;
-  WatchedStore* store_ = nullptr;
   FileId file_ = 0;
 };
 
@@ -136,7 +101,7 @@ TEST_F(BufferPoolTest, APageIsReadOnceAndIsThereFromThenOn) {
     EXPECT_EQ(page->id(), Page(7));
     EXPECT_EQ(page->bytes().size(), kPageBytes);
   }
-  EXPECT_EQ(store_->reads, 1U);
+  EXPECT_EQ(watch_.pages_read, 1U);
   EXPECT_EQ(pool_->Stats().misses, 1U);
 }
 
@@ -147,7 +112,7 @@ TEST_F(BufferPoolTest, ManyThreadsThatMissOnePageReadItOnce) {
     threads.emplace_back([&] { EXPECT_TRUE(pool_->FixShared(Page(3))); });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(store_->reads, 1U);
+  EXPECT_EQ(watch_.pages_read, 1U);
 }
 
 TEST_F(BufferPoolTest, ChangesComeBackAfterTheirPageWasEvicted) {
@@ -155,7 +120,7 @@ TEST_F(BufferPoolTest, ChangesComeBackAfterTheirPageWasEvicted) {
   for (uint64_t page = 0; page < kPages; ++page) Change(page, page + 1);
   for (uint64_t page = 0; page < kPages; ++page) EXPECT_EQ(Content(page), page + 1);
   EXPECT_LE(pool_->Stats().used_frames, 16U);
-  EXPECT_EQ(store_->violations, 0U);
+  EXPECT_EQ(watch_.violations, 0U);
   EXPECT_GT(log_.asked, 0U);
 }
 
@@ -166,12 +131,12 @@ TEST_F(BufferPoolTest, NothingIsWrittenThatTheLogHasNotGot) {
   const auto flushed = pool_->Flush();
   ASSERT_FALSE(flushed);
   EXPECT_NE(flushed.error().message.find("the log is full"), std::string::npos);
-  EXPECT_EQ(store_->writes, 0U);
+  EXPECT_EQ(watch_.writes, 0U);
   EXPECT_EQ(pool_->Stats().dirty_pages, 1U);
   log_.fails = false;
   ASSERT_TRUE(pool_->Flush());
-  EXPECT_EQ(store_->writes, 1U);
-  EXPECT_EQ(store_->violations, 0U);
+  EXPECT_EQ(watch_.writes, 1U);
+  EXPECT_EQ(watch_.violations, 0U);
   EXPECT_EQ(pool_->Stats().dirty_pages, 0U);
 }
 
@@ -189,7 +154,7 @@ TEST_F(BufferPoolTest, NeighboursAreWrittenInOneBatch) {
   Make(64);
   for (uint64_t page = 40; page > 0; --page) Change(page, page);
   ASSERT_TRUE(pool_->Flush());
-  EXPECT_EQ(store_->writes, 1U);
+  EXPECT_EQ(watch_.writes, 1U);
 }
 
 TEST_F(BufferPoolTest, ACheckpointSaysFromWhereTheLogIsNeeded) {
@@ -218,7 +183,7 @@ TEST_F(BufferPoolTest, NewPagesAreZerosAndTakeReservedFrames) {
   const auto third = pool_->Allocate(file_, *reserved, 9);
   ASSERT_FALSE(third);
   EXPECT_EQ(third.error().code, ErrorCode::kOutOfMemory);
-  EXPECT_EQ(store_->reads, 0U);
+  EXPECT_EQ(watch_.pages_read, 0U);
 }
 
 TEST_F(BufferPoolTest, AReservationHoldsWhileAllElseIsPinned) {
@@ -310,9 +275,9 @@ TEST_F(BufferPoolTest, PrefetchedPagesAreThereWithoutAnotherRead) {
   for (uint64_t page = 0; page < 40; ++page) ahead.push_back(Page(page));
   EXPECT_EQ(pool_->Prefetch(ahead), 40U);
   EXPECT_EQ(pool_->Prefetch(ahead), 0U);
-  const size_t reads = store_->reads;
+  const size_t reads = watch_.pages_read;
   for (const PageId id : ahead) ASSERT_TRUE(pool_->FixShared(id));
-  EXPECT_EQ(store_->reads, reads);
+  EXPECT_EQ(watch_.pages_read, reads);
   std::vector<PageId> resident = pool_->ResidentPages();
   std::sort(resident.begin(), resident.end());
   EXPECT_EQ(resident, ahead);
@@ -411,7 +376,7 @@ TEST_F(BufferPoolTest, PagesStayWhereTheyAreWhileThePoolBecomesManyTimesAsLarge)
     EXPECT_TRUE(pool_->TryPeek(Page(3)));
   }
   for (uint64_t page = 0; page < kPages; ++page) ASSERT_TRUE(pool_->FixExclusive(Page(page)));
-  EXPECT_EQ(store_->reads, kPages);
+  EXPECT_EQ(watch_.pages_read, kPages);
   ASSERT_TRUE(pool_->Detach(file_));
   EXPECT_EQ(pool_->Stats().entry_bytes, 0U);
 }

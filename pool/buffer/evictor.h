@@ -1,4 +1,4 @@
-// Evictor: the thread that evicts ahead of need. Internal to pool/buffer.
+// Evictor: the thread that writes and evicts ahead of need. Internal to pool/buffer.
 #ifndef GRANARY_POOL_BUFFER_EVICTOR_H_
 #define GRANARY_POOL_BUFFER_EVICTOR_H_
 

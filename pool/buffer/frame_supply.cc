@@ -322,7 +322,7 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
       kept[result.busy++] = frame;
     }
   };
-  PrefetchEntries(std::span(picked).first(count));
+  if (count > 1) PrefetchEntries(std::span(picked).first(count));
   for (size_t i = 0; i < count; ++i) take(picked[i], TryEvict(picked[i]));
   const bool meets_dirty = result.dirty != 0;
   if ((writes || meets_dirty) && meets_dirty_.load(std::memory_order_relaxed) != meets_dirty) {

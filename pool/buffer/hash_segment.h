@@ -16,8 +16,8 @@
 // state:
 //
 //   - The entry says resident behind a pin that holds. The tag was stored before the page's
-//   EndLoad,
-//     which released it, and stays until the pin is gone: the tag that is read is the page's.
+//     EndLoad, which released it, and stays until the pin is gone: the tag that is read is the
+//     page's.
 //   - A state is loaded (acquire), then the tag, then the page is read, then the state is compared.
 //     A tag that was stored before the state cannot be missed. One that was stored later comes
 //     behind the Evict of the page that the state was of, with another version; and who reads the
