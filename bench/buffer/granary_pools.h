@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "bench/buffer/pages.h"
@@ -30,6 +31,7 @@ class ResidentPool {
         {.page_bytes = kPageBytes, .pages = pages, .contents = MemoryPages::kDiscard}));
     attach.pages_max = pages;
     file_ = Surely(pool_->Attach(std::move(attach)));
+    view_.emplace(Surely(pool_->ViewOf(file_)));
     for (size_t page = 0; page < pages; ++page) {
       ExclusivePage fixed = Surely(pool_->FixExclusive({file_, page}));
       WriteWord(fixed.data(), page);
@@ -39,6 +41,7 @@ class ResidentPool {
 
  protected:
   BufferPool& pool() { return *pool_; }
+  const BufferPool::FileView& view() const { return *view_; }
   PageId IdOf(uint64_t page) const { return {file_, page}; }
 
   [[gnu::always_inline]] uint64_t ReadFixed(uint64_t page) {
@@ -55,6 +58,7 @@ class ResidentPool {
   std::unique_ptr<PagePool> frames_;
   std::unique_ptr<BufferPool> pool_;
   FileId file_ = 0;
+  std::optional<BufferPool::FileView> view_;
 };
 
 class GranaryFix : public ResidentPool {
@@ -65,6 +69,20 @@ class GranaryFix : public ResidentPool {
   [[gnu::always_inline]] uint64_t Read(uint64_t page) { return ReadFixed(page); }
 };
 
+// The same by a view of the file.
+class GranaryViewFix : public ResidentPool {
+ public:
+  static constexpr const char* kName = "granary_view";
+  using ResidentPool::ResidentPool;
+
+  [[gnu::always_inline]] uint64_t Read(uint64_t page) {
+    const auto fixed = view().FixShared(page);
+    if (!fixed) [[unlikely]]
+      Die(fixed.error().message);
+    return ReadWord(fixed->data(), page);
+  }
+};
+
 // The eviction policy hears nothing of the read.
 class GranaryTryPeek : public ResidentPool {
  public:
@@ -73,6 +91,22 @@ class GranaryTryPeek : public ResidentPool {
 
   [[gnu::always_inline]] uint64_t Read(uint64_t page) {
     if (const auto peeked = pool().TryPeek(IdOf(page))) [[likely]] {
+      const auto word = peeked->Read<uint64_t>(WordOffset(page));
+      if (peeked->Validate()) [[likely]]
+        return word;
+    }
+    return ReadAgain(page);
+  }
+};
+
+// The same by a view of the file.
+class GranaryViewPeek : public ResidentPool {
+ public:
+  static constexpr const char* kName = "granary_view";
+  using ResidentPool::ResidentPool;
+
+  [[gnu::always_inline]] uint64_t Read(uint64_t page) {
+    if (const auto peeked = view().TryPeek(page)) [[likely]] {
       const auto word = peeked->Read<uint64_t>(WordOffset(page));
       if (peeked->Validate()) [[likely]]
         return word;

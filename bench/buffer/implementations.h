@@ -21,11 +21,11 @@ void ForEach(Implementations<Listed...>, const Visitor& visit) {
   (visit.template operator()<Listed>(), ...);
 }
 
-using FixUnfix = Implementations<GranaryFix, RocksdbHyperClock, RocksdbLru, BerkeleyDbPool,
-                                 SqlitePageCache, MappedFile, Raw>;
+using FixUnfix = Implementations<GranaryFix, GranaryViewFix, RocksdbHyperClock, RocksdbLru,
+                                 BerkeleyDbPool, SqlitePageCache, MappedFile, Raw>;
 // The peers have no other way to read a page.
-using Peek = Implementations<GranaryTryPeek, GranaryPeek, RocksdbHyperClock, RocksdbLru,
-                             BerkeleyDbPool, SqlitePageCache, MappedFile, Raw>;
+using Peek = Implementations<GranaryTryPeek, GranaryViewPeek, GranaryPeek, RocksdbHyperClock,
+                             RocksdbLru, BerkeleyDbPool, SqlitePageCache, MappedFile, Raw>;
 
 }  // namespace granary::bench
 

@@ -45,6 +45,9 @@ class ArrayTranslation final : public Translation {
   // The hit path's: what a pool keeps a copy of.
   class View;
   View MakeView() const noexcept;
+  // The same of a single file, from when it is added until it is removed. Behind that nothing is
+  // found, or what the next file of this number has.
+  class FileView;
 
   Expected<void> AddFile(FileId file, uint64_t pages) override;
   bool RemoveFile(FileId file, FixSections& sections) noexcept override;
@@ -81,7 +84,7 @@ class ArrayTranslation final : public Translation {
     std::atomic<uint64_t> pages = 0;
   };
   // It stays mapped when the file is removed: a thread that has just let go of the last pin may
-  // look once more whether somebody waits.
+  // look once more whether somebody waits, and a view of the file may look for pages.
   struct FileMemory {
     SystemMemory entries;
     SystemMemory leaves;
@@ -110,15 +113,58 @@ class ArrayTranslation final : public Translation {
 
   // One gives back at a time.
   std::mutex give_back_mutex_;
-  // Entries of files whose place a larger file has taken.
-  std::vector<SystemMemory> outgrown_;
+  // That of files whose place a larger file has taken: all zeros, and addresses rather than memory.
+  std::vector<FileMemory> outgrown_;
   std::mutex empty_mutex_;
   // Leaves that became empty; those that are not any more are found out when their turn comes.
   std::vector<LeafId> empty_;
 };
 
+class ArrayTranslation::FileView {
+ public:
+  // Of no file: it has no page.
+  FileView() noexcept = default;
+
+  // As View's, of pages of its file.
+  [[gnu::always_inline]] PageEntry* Find(PageId id) const noexcept {
+    if (id.page >= pages_) [[unlikely]]
+      return nullptr;
+    const uint32_t leaf = leaves_[id.page >> kLeafLog2].load(std::memory_order_relaxed);
+    if ((leaf & kShown) == 0) [[unlikely]]
+      return nullptr;
+    return EntryAt(id.page);
+  }
+  [[gnu::always_inline]] const PageEntry* Look(PageId id) const noexcept {
+    return id.page < pages_ ? EntryAt(id.page) : nullptr;
+  }
+  [[gnu::always_inline]] static bool Has(const PageEntry& /*entry*/, PageId /*id*/) noexcept {
+    return true;
+  }
+
+ private:
+  friend class View;
+
+  FileView(PageEntry* entries, Leaf* leaves, uint64_t pages) noexcept
+      : entries_(entries), leaves_(leaves), pages_(pages) {}
+
+  [[gnu::always_inline]] PageEntry* EntryAt(uint64_t page) const noexcept {
+    // The compiler cannot know, and would have the caller look for it.
+    if (entries_ == nullptr) __builtin_unreachable();
+    return entries_ + page;
+  }
+
+  PageEntry* entries_ = nullptr;
+  Leaf* leaves_ = nullptr;
+  uint64_t pages_ = 0;
+};
+
 class ArrayTranslation::View {
  public:
+  FileView OfFile(FileId file) const noexcept {
+    const File* const its = FileOf({file, 0});
+    if (its == nullptr) return {};
+    return FileView(its->entries, its->leaves, its->pages.load(std::memory_order_relaxed));
+  }
   // To pin it: inside of the sections, nullptr if there is no memory for it.
   [[gnu::always_inline]] PageEntry* Find(PageId id) const noexcept {
     const File* const file = FileOf(id);

@@ -66,6 +66,12 @@ class BasicBufferPool final : public BufferPoolCore {
 
   // --- Pages ------------------------------------------------------------------------------------
 
+  // The pages of one file, for who asks for many of them: see below.
+  class FileView;
+  // kInvalidArgument: no such file. Good until the file is detached; then each of its calls fails,
+  // or sees the next file that has this id.
+  Expected<FileView> ViewOf(FileId file) noexcept;
+
   // A page, latched shared. kInvalidArgument: no such file, or a page beyond its pages_max. kIo,
   // kCorrupt: it could not be read, or is not what was written. kOutOfMemory: no frame.
   [[nodiscard, gnu::always_inline]] Expected<SharedPage> FixShared(
@@ -89,12 +95,33 @@ class BasicBufferPool final : public BufferPoolCore {
   template <class>
   friend class BasicPageScope;
 
+  using FileEntries = typename Translation::FileView;
+
+  // `entries` is a view of the translation, or of the file's part of it.
+  template <class Entries>
+  [[gnu::always_inline]] Expected<SharedPage> FixSharedIn(const Entries& entries,
+                                                          buffer::ScanRing* ring, PageId id,
+                                                          Access access, CallSite site) noexcept;
+  template <class Entries>
+  [[gnu::always_inline]] Expected<ExclusivePage> FixExclusiveIn(const Entries& entries,
+                                                                buffer::ScanRing* ring, PageId id,
+                                                                Access access,
+                                                                CallSite site) noexcept;
+  template <class Entries>
+  [[gnu::always_inline]] static std::optional<OptimisticPage> TryPeekIn(
+      const Entries& entries, const buffer::FrameAddresses& addresses, buffer::PoolParts& parts,
+      PageId id) noexcept;
+
   // For who has a ring of his own for scans; nullptr for the pool's.
   [[gnu::always_inline]] Expected<SharedPage> FixSharedFor(buffer::ScanRing* ring, PageId id,
-                                                           Access access, CallSite site) noexcept;
+                                                           Access access, CallSite site) noexcept {
+    return FixSharedIn(view_, ring, id, access, site);
+  }
   [[gnu::always_inline]] Expected<ExclusivePage> FixExclusiveFor(buffer::ScanRing* ring, PageId id,
                                                                  Access access,
-                                                                 CallSite site) noexcept;
+                                                                 CallSite site) noexcept {
+    return FixExclusiveIn(view_, ring, id, access, site);
+  }
 
   BasicBufferPool(std::unique_ptr<Translation> translation, const BufferPoolOptions& options,
                   Parts parts)
@@ -104,6 +131,43 @@ class BasicBufferPool final : public BufferPoolCore {
 
   const typename Translation::View view_;
   std::unique_ptr<Translation> translation_;
+};
+
+// The pages of one file, with what every page of it has in common looked up once, beside what the
+// pool keeps of where frames are: a TryPeek() of a page that is there is two thirds of the
+// instructions of the pool's. What it does is what the pool does. A value of seven words, which a
+// thread best has a copy of.
+template <class Translation>
+class BasicBufferPool<Translation>::FileView {
+ public:
+  FileId file() const noexcept { return file_; }
+  BasicBufferPool& pool() const noexcept { return *pool_; }
+
+  [[nodiscard, gnu::always_inline]] Expected<SharedPage> FixShared(
+      uint64_t page, Access access = Access::kNormal,
+      CallSite site = CallSite::Current()) const noexcept {
+    return pool_->FixSharedIn(entries_, nullptr, {file_, page}, access, site);
+  }
+  [[nodiscard, gnu::always_inline]] Expected<ExclusivePage> FixExclusive(
+      uint64_t page, Access access = Access::kNormal,
+      CallSite site = CallSite::Current()) const noexcept {
+    return pool_->FixExclusiveIn(entries_, nullptr, {file_, page}, access, site);
+  }
+  [[nodiscard, gnu::always_inline]] Expected<OptimisticPage> Peek(
+      uint64_t page, Access access = Access::kNormal) const noexcept;
+  [[nodiscard, gnu::always_inline]] std::optional<OptimisticPage> TryPeek(
+      uint64_t page) const noexcept;
+
+ private:
+  friend class BasicBufferPool;
+
+  FileView(BasicBufferPool& pool, FileId file) noexcept
+      : pool_(&pool), file_(file), entries_(pool.view_.OfFile(file)), addresses_(pool.addresses_) {}
+
+  BasicBufferPool* pool_;
+  FileId file_;
+  FileEntries entries_;
+  buffer::FrameAddresses addresses_;
 };
 
 // Choose it for files whose pages are numbered from 0 on without large gaps, as those of most
@@ -120,17 +184,20 @@ using HashBufferPool = BasicBufferPool<buffer::HashTranslation>;
 // --- Implementation -----------------------------------------------------------------------------
 
 template <class Translation>
-inline Expected<SharedPage> BasicBufferPool<Translation>::FixSharedFor(buffer::ScanRing* ring,
-                                                                       PageId id, Access access,
-                                                                       CallSite site) noexcept {
+template <class Entries>
+inline Expected<SharedPage> BasicBufferPool<Translation>::FixSharedIn(const Entries& entries,
+                                                                      buffer::ScanRing* ring,
+                                                                      PageId id, Access access,
+                                                                      CallSite site) noexcept {
   buffer::PoolParts& parts = this->parts();
   {
     const buffer::FixSections::Inside inside(parts.sections);
-    if (buffer::PageEntry* const entry = view_.Find(id)) [[likely]] {
+    if (buffer::PageEntry* const entry = entries.Find(id)) [[likely]] {
       const buffer::EntryState before = entry->Pin();
-      if (before.was_pinned() && view_.Has(*entry, id)) [[likely]] {
+      if (before.was_pinned() && entries.Has(*entry, id)) [[likely]] {
         CountHit(before.frame(), access);
-        buffer::Latched latched(parts, *entry, BytesOf(before.frame()), Record(id, false, site));
+        buffer::Latched latched(parts, *entry, addresses_.At(before.frame()),
+                                Record(id, false, site));
         return SharedPage(std::move(latched));
       }
       parts.Unpin(*entry);
@@ -140,16 +207,18 @@ inline Expected<SharedPage> BasicBufferPool<Translation>::FixSharedFor(buffer::S
 }
 
 template <class Translation>
-inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusiveFor(
-    buffer::ScanRing* ring, PageId id, Access access, CallSite site) noexcept {
+template <class Entries>
+inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusiveIn(
+    const Entries& entries, buffer::ScanRing* ring, PageId id, Access access,
+    CallSite site) noexcept {
   buffer::PoolParts& parts = this->parts();
   {
     const buffer::FixSections::Inside inside(parts.sections);
-    if (buffer::PageEntry* const entry = view_.Find(id)) [[likely]] {
+    if (buffer::PageEntry* const entry = entries.Find(id)) [[likely]] {
       const buffer::EntryState seen = entry->Load();
-      if (seen.is_readable() && view_.Has(*entry, id) && entry->TryExclusive(seen)) [[likely]] {
+      if (seen.is_readable() && entries.Has(*entry, id) && entry->TryExclusive(seen)) [[likely]] {
         CountHit(seen.frame(), access);
-        buffer::Latched latched(parts, *entry, BytesOf(seen.frame()), Record(id, true, site));
+        buffer::Latched latched(parts, *entry, addresses_.At(seen.frame()), Record(id, true, site));
         return ExclusivePage(std::move(latched));
       }
     }
@@ -158,17 +227,25 @@ inline Expected<ExclusivePage> BasicBufferPool<Translation>::FixExclusiveFor(
 }
 
 template <class Translation>
+template <class Entries>
+inline std::optional<OptimisticPage> BasicBufferPool<Translation>::TryPeekIn(
+    const Entries& entries, const buffer::FrameAddresses& addresses, buffer::PoolParts& parts,
+    PageId id) noexcept {
+  const buffer::PageEntry* const entry = entries.Look(id);
+  if (entry == nullptr) [[unlikely]]
+    return std::nullopt;
+  const buffer::EntryState seen = entry->Load();
+  if (!seen.is_readable() || !entries.Has(*entry, id)) [[unlikely]]
+    return std::nullopt;
+  return OptimisticPage(parts, *entry, addresses.At(seen.frame()), seen, id);
+}
+
+template <class Translation>
 inline std::optional<OptimisticPage> BasicBufferPool<Translation>::TryPeek(PageId id) noexcept {
   if constexpr (buffer::kOptimisticReadsPin) {
     return TryPeekPinned(id);
   } else {
-    const buffer::PageEntry* const entry = view_.Look(id);
-    if (entry == nullptr) [[unlikely]]
-      return std::nullopt;
-    const buffer::EntryState seen = entry->Load();
-    if (!seen.is_readable() || !view_.Has(*entry, id)) [[unlikely]]
-      return std::nullopt;
-    return OptimisticPage(parts(), *entry, BytesOf(seen.frame()), seen, id);
+    return TryPeekIn(view_, addresses_, parts(), id);
   }
 }
 
@@ -182,6 +259,34 @@ inline Expected<OptimisticPage> BasicBufferPool<Translation>::Peek(PageId id,
     }
   }
   return PeekSlow(id, access);
+}
+
+template <class Translation>
+inline auto BasicBufferPool<Translation>::ViewOf(FileId file) noexcept -> Expected<FileView> {
+  if (translation_->PagesOf(file) == 0) return tl::unexpected(NoSuchFile(file));
+  return FileView(*this, file);
+}
+
+template <class Translation>
+inline std::optional<OptimisticPage> BasicBufferPool<Translation>::FileView::TryPeek(
+    uint64_t page) const noexcept {
+  if constexpr (buffer::kOptimisticReadsPin) {
+    return pool_->TryPeekPinned({file_, page});
+  } else {
+    return TryPeekIn(entries_, addresses_, pool_->parts(), {file_, page});
+  }
+}
+
+template <class Translation>
+inline Expected<OptimisticPage> BasicBufferPool<Translation>::FileView::Peek(
+    uint64_t page, Access access) const noexcept {
+  if constexpr (!buffer::kOptimisticReadsPin) {
+    if (auto peeked = TryPeek(page)) [[likely]] {
+      pool_->CountHit(peeked->seen_.frame(), access);
+      return *std::move(peeked);
+    }
+  }
+  return pool_->PeekSlow({file_, page}, access);
 }
 
 template <class Translation>

@@ -1,7 +1,6 @@
 #include "pool/buffer/buffer_pool_core.h"
 
 #include <algorithm>
-#include <bit>
 #include <new>
 #include <string>
 #include <system_error>
@@ -91,9 +90,8 @@ Expected<BufferPoolCore::Parts> BufferPoolCore::MakeParts(const BufferPoolOption
 BufferPoolCore::BufferPoolCore(const BufferPoolOptions& options, Parts parts)
     : parts_(std::move(parts)),
       all_(parts_.parts.get()),
-      frame_base_(options.pages->At(0)),
+      addresses_{options.pages->At(0), options.pages->page_bytes()},
       hits_(parts_.supply->hits()),
-      page_shift_(static_cast<uint8_t>(std::countr_zero(options.pages->page_bytes()))),
       hits_max_(parts_.supply->hits_max()),
       records_pins_(options.record_pins),
       pages_(*options.pages),

@@ -170,16 +170,12 @@ class BufferPoolCore : private Reclaimer {
     }
   }
   buffer::FrameSupply& supply() const noexcept { return *parts_.supply; }
-  std::byte* BytesOf(FrameIndex frame) const noexcept {
-    return frame_base_ + (static_cast<size_t>(frame) << page_shift_);
-  }
 
   Parts parts_;
   // What the hit path reads, together.
   buffer::PoolParts* const all_;
-  std::byte* const frame_base_;
+  const buffer::FrameAddresses addresses_;
   std::atomic<uint8_t>* const hits_;
-  const uint8_t page_shift_;
   const uint8_t hits_max_;
   const bool records_pins_;
 
@@ -192,6 +188,7 @@ class BufferPoolCore : private Reclaimer {
   [[gnu::cold, gnu::noinline]] Expected<OptimisticPage> PeekSlow(PageId id, Access access) noexcept;
   // TryPeek where optimistic reads pin.
   std::optional<OptimisticPage> TryPeekPinned(PageId id) noexcept;
+  [[gnu::cold]] static Error NoSuchFile(FileId file);
 
  private:
   using Loaded = buffer::PageEntry::Loaded;

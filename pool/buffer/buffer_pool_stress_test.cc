@@ -97,6 +97,7 @@ void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
       fixed->MarkDirty(log.Next());
     }
   }
+  const auto view = *pool->ViewOf(file);
   std::vector<std::atomic<uint64_t>> changes(kPages);
   std::atomic<uint64_t> looks = 0;
   const size_t operations = tried.by == By::kNumber ? Operations() : Operations() / 2;
@@ -110,15 +111,17 @@ void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
         const uint64_t page = random() % (random() % 4 == 0 ? kPages : 20);
         const PageId id = {file, page};
         const uint64_t what = random() % 100;
+        const bool by_view = random() % 2 == 0;
         if (what < 40) {
-          auto fixed = pool->FixShared(id, what < 5 ? Access::kScan : Access::kNormal);
+          const Access access = what < 5 ? Access::kScan : Access::kNormal;
+          auto fixed = by_view ? view.FixShared(page, access) : pool->FixShared(id, access);
           ASSERT_TRUE(fixed) << fixed.error().message;
           ASSERT_EQ(fixed->id(), id);
           const uint64_t first = WordOf(fixed->data(), 0);
           ASSERT_EQ(first, page + (changes[page].load() << 32));
           ASSERT_EQ(WordOf(fixed->data(), kWords - 1), first);
         } else if (what < 70) {
-          auto fixed = pool->FixExclusive(id);
+          auto fixed = by_view ? view.FixExclusive(page) : pool->FixExclusive(id);
           ASSERT_TRUE(fixed) << fixed.error().message;
           const uint64_t next = page + ((changes[page].fetch_add(1) + 1) << 32);
           for (size_t word = 0; word < kWords; ++word) {
@@ -126,7 +129,7 @@ void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
           }
           fixed->MarkDirty(log.Next());
         } else if (what < 95) {
-          Expected<OptimisticPage> peeked = pool->Peek(id);
+          Expected<OptimisticPage> peeked = by_view ? view.Peek(page) : pool->Peek(id);
           ASSERT_TRUE(peeked) << peeked.error().message;
           const auto first = peeked->Read<uint64_t>(0);
           const auto last = peeked->Read<uint64_t>((kWords - 1) * sizeof(uint64_t));

@@ -52,6 +52,8 @@ class HashTranslation final : public Translation {
   // The hit path's: what a pool keeps a copy of.
   class View;
   View MakeView() const noexcept;
+  // There is nothing that could be looked up once for all pages of a file.
+  using FileView = View;
 
   Expected<void> AddFile(FileId file, uint64_t pages) override;
   bool RemoveFile(FileId file, FixSections& sections) noexcept override;
@@ -112,6 +114,7 @@ class HashTranslation final : public Translation {
 
 class HashTranslation::View {
  public:
+  View OfFile(FileId /*file*/) const noexcept { return *this; }
   // To pin it: inside of the sections; nullptr if there is none. Behind the pin the caller asks
   // Has().
   [[gnu::always_inline]] PageEntry* Find(PageId id) const noexcept {

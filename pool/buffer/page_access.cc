@@ -27,11 +27,10 @@ std::string Name(PageId id) {
   return "page " + std::to_string(id.page) + " of file " + std::to_string(id.file);
 }
 
-Error BadPage(PageId id, const buffer::BufferedFile* file, uint64_t pages_max) {
+Error BeyondEnd(PageId id, const buffer::BufferedFile& file, uint64_t pages_max) {
   return {.code = ErrorCode::kInvalidArgument,
-          .message = file == nullptr ? "there is no file " + std::to_string(id.file)
-                                     : Name(id) + ", " + std::string(file->store->name()) +
-                                           ", which has at most " + std::to_string(pages_max),
+          .message = Name(id) + ", " + std::string(file.store->name()) + ", which has at most " +
+                     std::to_string(pages_max),
           .where = "BufferPool"};
 }
 
@@ -173,15 +172,20 @@ std::optional<OptimisticPage> BufferPoolCore::TryPeekPinned(PageId id) noexcept 
   return *std::move(page);
 }
 
+Error BufferPoolCore::NoSuchFile(FileId file) {
+  return {.code = ErrorCode::kInvalidArgument,
+          .message = "there is no file " + std::to_string(file),
+          .where = "BufferPool"};
+}
+
 // --- Bringing -----------------------------------------------------------------------------------
 
 Expected<PageEntry*> BufferPoolCore::BeginBringing(PageId id) {
   buffer::PoolParts& its = parts();
   const buffer::BufferedFile* const file = its.files.Find(id.file);
   const uint64_t pages_max = its.translation.PagesOf(id.file);
-  if (file == nullptr || id.page >= pages_max) {
-    return tl::unexpected(BadPage(id, file, pages_max));
-  }
+  if (file == nullptr) return tl::unexpected(NoSuchFile(id.file));
+  if (id.page >= pages_max) return tl::unexpected(BeyondEnd(id, *file, pages_max));
   PageEntry* entry = its.translation.Hold(id);
   // Somebody else may be faster, but not each time.
   for (int tries = 0; entry == nullptr && tries < 10 && MakeRoomForEntries(); ++tries) {
@@ -293,12 +297,12 @@ Expected<PageReservation> BufferPoolCore::Reserve(size_t pages) {
 Expected<ExclusivePage> BufferPoolCore::Allocate(FileId file, PageReservation& reservation, Lsn lsn,
                                                  CallSite site) {
   buffer::BufferedFile* const its = parts().files.Find(file);
-  if (its == nullptr) return tl::unexpected(BadPage({file, 0}, nullptr, 0));
+  if (its == nullptr) return tl::unexpected(NoSuchFile(file));
   const uint64_t pages_max = parts().translation.PagesOf(file);
   uint64_t page = its->next_page.load(std::memory_order_relaxed);
   do {
     if (page >= pages_max) {
-      Error error = BadPage({file, page}, its, pages_max);
+      Error error = BeyondEnd({file, page}, *its, pages_max);
       error.code = ErrorCode::kOutOfMemory;
       return tl::unexpected(std::move(error));
     }

@@ -27,7 +27,9 @@ Expected<void> CheckOptions(const BTreeOptions& options) {
 
 Expected<std::unique_ptr<BTree>> BTree::Create(const BTreeOptions& options) {
   if (auto right = CheckOptions(options); !right) return tl::unexpected(std::move(right.error()));
-  std::unique_ptr<BTree> tree(new BTree(options));
+  auto file = options.pool->ViewOf(options.file);
+  if (!file) return tl::unexpected(std::move(file.error()));
+  std::unique_ptr<BTree> tree(new BTree(options, *file));
   auto room = tree->pool_.Reserve(2);
   if (!room) return tl::unexpected(std::move(room.error()));
   auto meta = tree->pages().CreatePage(tree->Id(kMetaPage), *room);
@@ -43,8 +45,10 @@ Expected<std::unique_ptr<BTree>> BTree::Create(const BTreeOptions& options) {
 
 Expected<std::unique_ptr<BTree>> BTree::Open(const BTreeOptions& options) {
   if (auto right = CheckOptions(options); !right) return tl::unexpected(std::move(right.error()));
-  std::unique_ptr<BTree> tree(new BTree(options));
-  auto meta = tree->pool_.FixShared(tree->Id(kMetaPage));
+  auto file = options.pool->ViewOf(options.file);
+  if (!file) return tl::unexpected(std::move(file.error()));
+  std::unique_ptr<BTree> tree(new BTree(options, *file));
+  auto meta = tree->file_.FixShared(kMetaPage);
   if (!meta) return tl::unexpected(std::move(meta.error()));
   if (auto right = MetaPage::Check(meta->data(), tree->layout_); !right) {
     return tl::unexpected(std::move(right.error()));
@@ -76,27 +80,28 @@ void BTree::Pause(int restarts) noexcept {
 
 // --- Descending ---------------------------------------------------------------------------------
 
-BTree::OrRestart<BTree::Look> BTree::LookInto(PageId id, Expected<OptimisticPage> page, int level) {
+BTree::OrRestart<BTree::Look> BTree::LookInto(uint64_t number, Expected<OptimisticPage> page,
+                                              int level) {
   if (!page) return tl::unexpected(std::move(page.error()));
   const auto header = page->Read<NodeHeader>(layout_.base());
   if (!layout_.IsPlausible(header) || !IsAt(header, level)) [[unlikely]] {
-    if (page->Validate()) return tl::unexpected(NotANode(id.page, header));
+    if (page->Validate()) return tl::unexpected(NotANode(number, header));
     return std::nullopt;
   }
   return Look{*std::move(page), header};
 }
 
 BTree::OrRestart<BTree::Look> BTree::LookAtRoot() {
-  return LookInto(Id(kRootPage), pool_.Peek(Id(kRootPage)), kRootLevel);
+  return LookInto(kRootPage, file_.Peek(kRootPage), kRootLevel);
 }
 
 BTree::OrRestart<BTree::Look> BTree::LookAtChild(const Look& parent, size_t index, Access access) {
   const auto child = parent.page.Read<uint64_t>(layout_.ValueAt(parent.header, index));
   if (!parent.page.Validate()) return std::nullopt;
-  auto page = pool_.Peek(Id(child), access);
+  auto page = file_.Peek(child, access);
   // The child may have been freed before it was looked at: then anything may have come of that.
   if (!parent.page.Validate()) return std::nullopt;
-  return LookInto(Id(child), std::move(page), parent.header.level - 1);
+  return LookInto(child, std::move(page), parent.header.level - 1);
 }
 
 BTree::OrRestart<BTree::Look> BTree::LookForLeaf(Key key, Access access) {
@@ -113,9 +118,9 @@ template <class Guard>
 Expected<Guard> BTree::Fix(uint64_t page, int level) {
   Expected<Guard> fixed = [&] {
     if constexpr (std::is_same_v<Guard, SharedPage>) {
-      return pool_.FixShared(Id(page));
+      return file_.FixShared(page);
     } else {
-      return pool_.FixExclusive(Id(page));
+      return file_.FixExclusive(page);
     }
   }();
   if (!fixed) return fixed;

@@ -154,15 +154,15 @@ class BTree {
     Value value;
   };
 
-  explicit BTree(const BTreeOptions& options) noexcept
+  BTree(const BTreeOptions& options, const BufferPool::FileView& file) noexcept
       : pool_(*options.pool),
-        file_(options.file),
+        file_(file),
         layout_(options.pool->page_bytes(), options.header_bytes),
         log_(options.log),
         restarts_max_(options.restarts_max) {}
 
   BufferPoolCore& pages() const noexcept { return pool_; }
-  PageId Id(uint64_t page) const noexcept { return {file_, page}; }
+  PageId Id(uint64_t page) const noexcept { return {file_.file(), page}; }
   Node NodeOf(const ExclusivePage& page) const noexcept { return Node(page.data(), layout_); }
   // Marks the pages dirty; guards that are empty are no pages.
   void Changed(std::span<ExclusivePage* const> pages) noexcept;
@@ -174,7 +174,7 @@ class BTree {
   // Child `index` of `parent`; nothing if the parent has changed.
   OrRestart<Look> LookAtChild(const Look& parent, size_t index, Access access);
   OrRestart<Look> LookForLeaf(Key key, Access access);
-  OrRestart<Look> LookInto(PageId id, Expected<OptimisticPage> page, int level);
+  OrRestart<Look> LookInto(uint64_t number, Expected<OptimisticPage> page, int level);
 
   // Descending with latches, of two nodes at most.
   template <class Guard>
@@ -208,7 +208,7 @@ class BTree {
   class Validation;
 
   BufferPool& pool_;
-  const FileId file_;
+  const BufferPool::FileView file_;
   const NodeLayout layout_;
   ChangeLog* const log_;
   const int restarts_max_;

@@ -118,7 +118,7 @@ size_t BTree::KeptInSplit(const Node& node, Key key) const noexcept {
 
 Expected<void> BTree::Split(ExclusivePage& parent, size_t index, ExclusivePage& node, Key key,
                             PageReservation& room) {
-  auto meta = MetaPage::Latch(pool_, file_, layout_);
+  auto meta = MetaPage::Latch(pool_, file_.file(), layout_);
   if (!meta) return tl::unexpected(std::move(meta.error()));
   auto right = meta->Take(room);
   if (!right) return tl::unexpected(std::move(right.error()));
@@ -131,7 +131,7 @@ Expected<void> BTree::Split(ExclusivePage& parent, size_t index, ExclusivePage& 
 }
 
 Expected<void> BTree::SplitRoot(ExclusivePage& root, Key key, PageReservation& room) {
-  auto meta = MetaPage::Latch(pool_, file_, layout_);
+  auto meta = MetaPage::Latch(pool_, file_.file(), layout_);
   if (!meta) return tl::unexpected(std::move(meta.error()));
   auto left = meta->Take(room);
   if (!left) return tl::unexpected(std::move(left.error()));
@@ -174,7 +174,7 @@ Expected<void> BTree::Merge(ExclusivePage& parent, size_t index, ExclusivePage& 
     Changed(changed);
     return {};
   }
-  auto meta = MetaPage::Latch(pool_, file_, layout_);
+  auto meta = MetaPage::Latch(pool_, file_.file(), layout_);
   if (!meta) return tl::unexpected(std::move(meta.error()));
   lefts.MergeFrom(rights, above.key(index));
   if (above.header().is_root() && above.count() == 1) {

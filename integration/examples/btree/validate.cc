@@ -13,7 +13,7 @@ class BTree::Validation {
   explicit Validation(BTree& tree) noexcept : tree_(tree) {}
 
   Expected<BTreeReport> Run() {
-    auto pages = MetaPage::ReadAll(tree_.pool_, tree_.file_, tree_.layout_);
+    auto pages = MetaPage::ReadAll(tree_.pool_, tree_.file_.file(), tree_.layout_);
     if (!pages) return tl::unexpected(std::move(pages.error()));
     seen_.resize(pages->page_count);
     report_.pages = pages->page_count;
@@ -50,7 +50,7 @@ class BTree::Validation {
     // A copy, so that no more than one page is latched.
     std::vector<std::byte> bytes(tree_.layout_.page_bytes());
     {
-      auto fixed = tree_.pool_.FixShared(tree_.Id(page), Access::kScan);
+      auto fixed = tree_.file_.FixShared(page, Access::kScan);
       if (!fixed) return tl::unexpected(std::move(fixed.error()));
       bytes.assign(fixed->bytes().begin(), fixed->bytes().end());
     }

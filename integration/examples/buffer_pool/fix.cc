@@ -68,6 +68,16 @@ granary::Expected<uint64_t> PeekCount(granary::BufferPool& pool, granary::PageId
 // [/sample]
 
 // [sample]
+granary::Expected<uint64_t> CountOf(const granary::BufferPool::FileView& file, uint64_t page) {
+  if (auto peeked = file.TryPeek(page)) {
+    const auto count = peeked->Read<uint64_t>(kCountOffset);
+    if (peeked->Validate()) return count;
+  }
+  return ReadCount(file.pool(), {file.file(), page});
+}
+// [/sample]
+
+// [sample]
 // Makes the count even, and does not latch the page if it is.
 granary::Expected<void> MakeEven(granary::BufferPool& pool, Log& log, granary::PageId id) {
   while (true) {
@@ -105,10 +115,13 @@ int main() {
     if (!AddToCount(**pool, log, id, page)) return 5;
     if (!MakeEven(**pool, log, id)) return 6;
   }
+  const auto view = (*pool)->ViewOf(*file);
+  if (!view) return 9;
   for (uint64_t page = 0; page < 100; ++page) {
     const granary::PageId id = {*file, page};
     if (ReadCount(**pool, id) != page + page % 2) return 7;
     if (PeekCount(**pool, id) != page + page % 2) return 8;
+    if (CountOf(*view, page) != page + page % 2) return 10;
   }
   return 0;
 }

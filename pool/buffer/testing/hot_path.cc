@@ -26,6 +26,14 @@ template <class Pool>
   return peeked->Validate() ? first : 256;
 }
 
+template <class View>
+[[gnu::always_inline]] inline uint64_t PeekIn(const View& file, uint64_t page) {
+  const auto peeked = file.TryPeek(page);
+  if (!peeked) return 256;
+  const auto first = std::to_integer<uint64_t>(*peeked->data());
+  return peeked->Validate() ? first : 256;
+}
+
 // The same, latched.
 template <class Pool>
 [[gnu::always_inline]] inline uint64_t FixUnfix(Pool& pool, uint64_t page) {
@@ -35,7 +43,8 @@ template <class Pool>
 
 // 0 if the pool cannot be had.
 template <class Pool>
-uint64_t Sum(uint64_t (*peek)(Pool&, uint64_t), uint64_t (*fix)(Pool&, uint64_t)) {
+uint64_t Sum(uint64_t (*peek)(Pool&, uint64_t), uint64_t (*fix)(Pool&, uint64_t),
+             uint64_t (*peek_in)(const typename Pool::FileView&, uint64_t)) {
   const auto pages = std::move(*granary::PagePool::Create({.max_pages = 10}));
   granary::BufferPoolOptions options;
   options.pages = pages.get();
@@ -45,9 +54,13 @@ uint64_t Sum(uint64_t (*peek)(Pool&, uint64_t), uint64_t (*fix)(Pool&, uint64_t)
   granary::AttachOptions attach;
   attach.store = std::move(*granary::MemoryPageStore::Create({.pages = 4}));
   attach.pages_max = 4;
-  if (!pool->Attach(std::move(attach))) return 0;
+  const auto file = pool->Attach(std::move(attach));
+  if (!file) return 0;
+  const auto view = *pool->ViewOf(*file);
   uint64_t sum = 1;
-  for (uint64_t page = 0; page < 4; ++page) sum += fix(*pool, page) + peek(*pool, page);
+  for (uint64_t page = 0; page < 4; ++page) {
+    sum += fix(*pool, page) + peek(*pool, page) + peek_in(view, page);
+  }
   return sum;
 }
 
@@ -56,8 +69,12 @@ uint64_t Sum(uint64_t (*peek)(Pool&, uint64_t), uint64_t (*fix)(Pool&, uint64_t)
 extern "C" {
 
 uint64_t HotPeek(BufferPool& pool, uint64_t page) { return Peek(pool, page); }
+uint64_t HotViewPeek(const BufferPool::FileView& file, uint64_t page) { return PeekIn(file, page); }
 uint64_t HotFixUnfix(BufferPool& pool, uint64_t page) { return FixUnfix(pool, page); }
 uint64_t HotHashPeek(HashBufferPool& pool, uint64_t page) { return Peek(pool, page); }
+uint64_t HotHashViewPeek(const HashBufferPool::FileView& file, uint64_t page) {
+  return PeekIn(file, page);
+}
 uint64_t HotHashFixUnfix(HashBufferPool& pool, uint64_t page) { return FixUnfix(pool, page); }
 
 }  // extern "C"
@@ -65,10 +82,14 @@ uint64_t HotHashFixUnfix(HashBufferPool& pool, uint64_t page) { return FixUnfix(
 int main() {
   uint64_t (*volatile const peek)(BufferPool&, uint64_t) = HotPeek;
   uint64_t (*volatile const fix)(BufferPool&, uint64_t) = HotFixUnfix;
+  uint64_t (*volatile const view_peek)(const BufferPool::FileView&, uint64_t) = HotViewPeek;
   uint64_t (*volatile const hash_peek)(HashBufferPool&, uint64_t) = HotHashPeek;
   uint64_t (*volatile const hash_fix)(HashBufferPool&, uint64_t) = HotHashFixUnfix;
+  uint64_t (*volatile const hash_view_peek)(const HashBufferPool::FileView&, uint64_t) =
+      HotHashViewPeek;
 
-  const uint64_t sums[] = {Sum<BufferPool>(peek, fix), Sum<HashBufferPool>(hash_peek, hash_fix)};
+  const uint64_t sums[] = {Sum<BufferPool>(peek, fix, view_peek),
+                           Sum<HashBufferPool>(hash_peek, hash_fix, hash_view_peek)};
   std::printf("annotations off, sums %llu and %llu\n", static_cast<unsigned long long>(sums[0]),
               static_cast<unsigned long long>(sums[1]));
   return sums[0] == 0 || sums[0] != sums[1] ? 1 : 0;

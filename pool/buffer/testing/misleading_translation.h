@@ -36,6 +36,7 @@ class MisleadingTranslation final : public Translation {
    public:
     explicit View(HashTranslation::View real) noexcept : real_(real) {}
 
+    View OfFile(FileId /*file*/) const noexcept { return *this; }
     PageEntry* Find(PageId id) const noexcept { return real_.Find(Misled(id)); }
     const PageEntry* Look(PageId id) const noexcept { return real_.Look(Misled(id)); }
     bool Has(const PageEntry& entry, PageId id) const noexcept { return real_.Has(entry, id); }
@@ -44,6 +45,7 @@ class MisleadingTranslation final : public Translation {
     HashTranslation::View real_;
   };
   View MakeView() const noexcept { return View(real_->MakeView()); }
+  using FileView = View;
 
   Expected<void> AddFile(FileId file, uint64_t pages) override {
     return real_->AddFile(file, pages);
