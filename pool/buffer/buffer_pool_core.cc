@@ -239,6 +239,8 @@ Expected<void> BufferPoolCore::Detach(FileId file) {
     if (Clock::now() >= deadline) return busy();
     std::this_thread::yield();
   }
+  // Pages that were discarded while they were written may be on their way still.
+  const buffer::WriteBack::Pause pause(*parts_.write_back);
   (void)its.files.Remove(file);
   return {};
 }

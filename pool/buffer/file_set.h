@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -23,7 +24,7 @@ struct BufferedFile {
   std::unique_ptr<PageCodec> codec;
   // The first page that Allocate has not given out yet.
   std::atomic<uint64_t> next_page = 0;
-  // Something was written since the last Sync that began.
+  // Something was written, and no Sync has begun since.
   std::atomic<bool> is_unsynced = false;
 };
 
@@ -48,13 +49,16 @@ class FileSet {
   void Add(FileId id, std::unique_ptr<BufferedFile> file) noexcept {
     files_[id].store(file.release(), std::memory_order_release);
   }
+  // Waits for who is syncing. Nothing is being written to the file.
   std::unique_ptr<BufferedFile> Remove(FileId id) noexcept {
+    const std::scoped_lock lock(sync_mutex_);
     return std::unique_ptr<BufferedFile>(files_[id].exchange(nullptr));
   }
 
   // What was written to any file before is durable, or the first error says of which it is not.
-  // Nobody detaches.
   Expected<void> SyncWritten() {
+    // Who finds that another has begun must not go on before that one is done.
+    const std::scoped_lock lock(sync_mutex_);
     Expected<void> result;
     for (auto& at : files_) {
       BufferedFile* const file = at.load(std::memory_order_acquire);
@@ -77,6 +81,7 @@ class FileSet {
 
  private:
   std::vector<std::atomic<BufferedFile*>> files_;
+  std::mutex sync_mutex_;
 };
 
 }  // namespace granary::buffer

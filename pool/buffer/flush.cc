@@ -33,8 +33,8 @@ void BufferPoolCore::ForDirty(Lsn up_to, const Write& write) {
   if (!batch.empty()) (void)write(batch);
 }
 
-// One that somebody had exclusively when its batch was written is tried again, until it was written
-// once.
+// One that somebody had exclusively when its batch was written, or was just writing, is tried
+// again, until it was written once.
 Expected<void> BufferPoolCore::FlushPaced(Lsn up_to, std::optional<FileId> file,
                                           size_t pages_per_second) {
   const buffer::FrameTable& frames = parts().frames;
@@ -43,7 +43,7 @@ Expected<void> BufferPoolCore::FlushPaced(Lsn up_to, std::optional<FileId> file,
   size_t written = 0;
   const auto is_due = [&](FrameIndex frame) {
     const Frame& its = frames[frame];
-    if (!its.is_dirty.load(std::memory_order_relaxed)) return false;
+    if (!its.is_dirty.load(std::memory_order_acquire)) return false;
     if (its.first_lsn.load(std::memory_order_relaxed) > up_to) return false;
     return !file || PageOf(its.key.load(std::memory_order_relaxed)).file == *file;
   };

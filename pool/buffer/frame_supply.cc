@@ -84,9 +84,14 @@ Expected<FrameIndex> FrameSupply::Obtain(Patience& patience) {
     foreground_batches_.fetch_add(1, std::memory_order_relaxed);
     const bool is_behind = IsEvictorBehind();
     if (!writes && is_behind) {
+      // To write one page takes less time than to wait until the evictor has written a batch.
+      const Evicted evicted = EvictSome(1, Writes::kInLog);
+      if (const auto free = TryObtain()) return *free;
+      if (evicted.frames != 0) continue;
       if (const auto free = AwaitEvictor()) return *free;
     }
-    const Evicted evicted = EvictSome(BatchFrames(), writes || is_behind);
+    const Evicted evicted =
+        EvictSome(BatchFrames(), writes || is_behind ? Writes::kAll : Writes::kNone);
     if (const auto free = TryObtain()) return *free;
     if (!patience.IsInVain(evicted.picked(), evicted.frames, 2 * used())) continue;
     writes = true;
@@ -202,8 +207,7 @@ void FrameSupply::ReturnAll() noexcept {
     for (ScanRing& ring : rings_) Dissolve(ring);
   }
   const std::scoped_lock lock(policy_mutex_);
-  const size_t count = aside_count_.exchange(0, std::memory_order_relaxed);
-  for (const FrameIndex frame : std::span(aside_).first(count)) Keep(frame);
+  while (aside_count_.load(std::memory_order_relaxed) != 0) Keep(TakeAside());
 }
 
 void FrameSupply::Dissolve(ScanRing& ring) noexcept {
@@ -257,15 +261,22 @@ void FrameSupply::Settle(std::span<const FrameIndex> gone, std::span<const Frame
     its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
   }
   for (const FrameIndex frame : kept) Keep(frame);
-  size_t count = aside_count_.load(std::memory_order_relaxed);
-  for (const FrameIndex frame : dirty) {
-    if (count < kAsideMax) {
-      aside_[count++] = frame;
-    } else {
-      Keep(frame);
-    }
-  }
-  aside_count_.store(count, std::memory_order_relaxed);
+  for (const FrameIndex frame : dirty) LayAside(frame);
+}
+
+// In the order in which they came, which is about that of their LSNs.
+void FrameSupply::LayAside(FrameIndex frame) noexcept {
+  const size_t count = aside_count_.load(std::memory_order_relaxed);
+  if (count == kAsideMax) return Keep(frame);
+  aside_[(aside_first_ + count) % kAsideMax] = frame;
+  aside_count_.store(count + 1, std::memory_order_relaxed);
+}
+
+FrameIndex FrameSupply::TakeAside() noexcept {
+  const FrameIndex frame = aside_[aside_first_];
+  aside_first_ = (aside_first_ + 1) % kAsideMax;
+  aside_count_.store(aside_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+  return frame;
 }
 
 void FrameSupply::Keep(FrameIndex frame) noexcept {
@@ -280,13 +291,13 @@ void FrameSupply::Keep(FrameIndex frame) noexcept {
   }
 }
 
-size_t FrameSupply::Pick(std::span<FrameIndex> out, bool writes) noexcept {
+size_t FrameSupply::Pick(std::span<FrameIndex> out, Writes writes) noexcept {
   const std::scoped_lock lock(policy_mutex_);
   size_t count = 0;
-  if (writes) {
-    size_t left = aside_count_.load(std::memory_order_relaxed);
-    while (left != 0 && count < out.size()) out[count++] = aside_[--left];
-    aside_count_.store(left, std::memory_order_relaxed);
+  if (writes != Writes::kNone) {
+    while (count < out.size() && aside_count_.load(std::memory_order_relaxed) != 0) {
+      out[count++] = TakeAside();
+    }
   }
   const auto picked = out.subspan(count);
   const auto fresh = picked.first(eviction_->PickVictims(picked));
@@ -306,7 +317,23 @@ void FrameSupply::PrefetchEntries(std::span<const FrameIndex> frames) const noex
   }
 }
 
-FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
+std::optional<Error> FrameSupply::WriteDirty(std::span<FrameIndex> frames, Writes writes) {
+  if (writes == Writes::kInLog) {
+    const auto rest = std::ranges::partition(
+        frames, [&](FrameIndex frame) { return write_back_.IsInLog(frame); });
+    frames = frames.first(frames.size() - rest.size());
+  }
+  std::optional<Error> error;
+  while (!frames.empty()) {
+    const auto some = frames.first(std::min(write_back_.batch_pages(), frames.size()));
+    frames = frames.subspan(some.size());
+    auto written = write_back_.Write(some);
+    if (!written && !error) error = std::move(written.error());
+  }
+  return error;
+}
+
+FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, Writes writes) {
   std::array<FrameIndex, kBatchMax> picked;
   const size_t count = Pick(std::span(picked).first(std::min(wanted, kBatchMax)), writes);
   Evicted result;
@@ -325,21 +352,18 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, bool writes) {
   if (count > 1) PrefetchEntries(std::span(picked).first(count));
   for (size_t i = 0; i < count; ++i) take(picked[i], TryEvict(picked[i]));
   const bool meets_dirty = result.dirty != 0;
-  if ((writes || meets_dirty) && meets_dirty_.load(std::memory_order_relaxed) != meets_dirty) {
+  if ((writes == Writes::kAll || meets_dirty) &&
+      meets_dirty_.load(std::memory_order_relaxed) != meets_dirty) {
     meets_dirty_.store(meets_dirty, std::memory_order_relaxed);
   }
-  if (writes && result.dirty != 0) {
-    const size_t left = result.dirty;
-    const std::array<FrameIndex, kBatchMax> were_dirty = dirty;
-    for (size_t first = 0; first < left; first += write_back_.batch_pages()) {
-      const size_t some = std::min(write_back_.batch_pages(), left - first);
-      auto written = write_back_.Write(std::span(were_dirty).subspan(first, some));
-      if (!written && !result.error) result.error = std::move(written.error());
-    }
+  if (writes != Writes::kNone && result.dirty != 0) {
+    std::array<FrameIndex, kBatchMax> were_dirty = dirty;
+    const auto all = std::span(were_dirty).first(result.dirty);
+    result.error = WriteDirty(all, writes);
     result.dirty = 0;
-    for (size_t i = 0; i < left; ++i) take(were_dirty[i], TryEvict(were_dirty[i]));
+    for (const FrameIndex frame : all) take(frame, TryEvict(frame));
   }
-  const bool lays_aside = !writes && call_evictor_;
+  const bool lays_aside = writes != Writes::kAll && call_evictor_;
   const size_t kept_dirty = lays_aside ? 0 : result.dirty;
   std::copy_n(dirty.begin(), kept_dirty, kept.begin() + static_cast<std::ptrdiff_t>(result.busy));
   Settle(std::span(gone).first(result.frames), std::span(dirty).first(result.dirty - kept_dirty),
@@ -357,7 +381,8 @@ FrameSupply::Ahead FrameSupply::EvictAhead(size_t high_frames) {
   const size_t aside = aside_count_.load(std::memory_order_relaxed);
   const size_t free = FreeFrames();
   const size_t wanted = std::max(aside, high_frames - std::min(free, high_frames));
-  const size_t frames = wanted != 0 ? EvictSome(std::min(wanted, kAheadFrames), true).frames : 0;
+  const size_t frames =
+      wanted != 0 ? EvictSome(std::min(wanted, kAheadFrames), Writes::kAll).frames : 0;
   return {
       .is_done = FreeFrames() >= high_frames && aside_count_.load(std::memory_order_relaxed) == 0,
       .frames = frames};
@@ -422,7 +447,7 @@ Expected<void> FrameSupply::Resize(size_t frames, Patience& patience) {
   set(frames);
   while (used() > frames) {
     if (GiveToPagePool()) continue;
-    const Evicted evicted = EvictSome(kBatchMax, true);
+    const Evicted evicted = EvictSome(kBatchMax, Writes::kAll);
     if (!patience.IsInVain(evicted.picked(), evicted.frames, 2 * used())) continue;
     if (evicted.error || patience.IsOver()) {
       set(before);
@@ -446,7 +471,7 @@ size_t FrameSupply::Release(size_t bytes, Clock::time_point deadline) noexcept {
       ++given;
       continue;
     }
-    const Evicted evicted = EvictSome(std::min(wanted - given, kBatchMax), false);
+    const Evicted evicted = EvictSome(std::min(wanted - given, kBatchMax), Writes::kNone);
     if (!patience.IsInVain(evicted.picked(), evicted.frames, used())) continue;
     // Once more with those of scans.
     if (has_all) break;

@@ -112,9 +112,13 @@ class FrameSupply {
     // Of writing dirty ones.
     std::optional<Error> error;
   };
-  // Evicts up to `wanted` pages, one batch at most; their frames are free. `writes`: those that are
-  // laid aside come first, and dirty ones are written.
-  Evicted EvictSome(size_t wanted, bool writes);
+  enum class Writes : uint8_t {
+    kNone,   // Dirty pages are laid aside for the evictor, if there is one.
+    kInLog,  // The same, but for those whose changes the log has: they are written.
+    kAll,    // Those that are laid aside come first, and dirty ones are written.
+  };
+  // Evicts up to `wanted` pages, one batch at most; their frames are free.
+  Evicted EvictSome(size_t wanted, Writes writes);
   // The evictor's: what is laid aside goes, and `high_frames` are to be free. Returns whether that
   // is so, or how many went.
   struct Ahead {
@@ -173,7 +177,9 @@ class FrameSupply {
   };
   enum class Fate : uint8_t { kEvicted, kDirty, kBusy };
 
-  size_t Pick(std::span<FrameIndex> out, bool writes) noexcept;
+  size_t Pick(std::span<FrameIndex> out, Writes writes) noexcept;
+  // The first error.
+  std::optional<Error> WriteDirty(std::span<FrameIndex> frames, Writes writes);
   void PrefetchEntries(std::span<const FrameIndex> frames) const noexcept;
   Fate TryEvict(FrameIndex frame) noexcept;
   // Of frames that were picked; those that went are the caller's.
@@ -181,6 +187,9 @@ class FrameSupply {
               std::span<const FrameIndex> kept) noexcept;
   // With the policy's lock.
   void Keep(FrameIndex frame) noexcept;
+  void LayAside(FrameIndex frame) noexcept;
+  // There is one.
+  FrameIndex TakeAside() noexcept;
   void ReturnEvicted(std::span<const FrameIndex> frames) noexcept;
   size_t BatchFrames() const noexcept;
   bool IsEvictorBehind() const noexcept;
@@ -211,7 +220,9 @@ class FrameSupply {
 
   // Guards the policy, Frame::use, and what is laid aside: picked, and to be written.
   SpinMutex policy_mutex_;
+  // A ring, from aside_first_ on.
   std::array<FrameIndex, kAsideMax> aside_;
+  size_t aside_first_ = 0;
   std::atomic<size_t> aside_count_ = 0;
   // Dirty pages were in the way lately.
   std::atomic<bool> meets_dirty_ = false;

@@ -118,8 +118,9 @@ class FrameTable {
   // The store has what the page is now, or nobody is to get it. The caller has it latched.
   void MarkClean(FrameIndex frame) noexcept {
     Frame& its = frames_[frame];
-    if (!its.is_dirty.exchange(false, std::memory_order_relaxed)) return;
-    WordOf(frame).fetch_and(~BitOf(frame), std::memory_order_relaxed);
+    // Release: who finds it clean finds that its file is to be synced.
+    if (!its.is_dirty.exchange(false, std::memory_order_release)) return;
+    WordOf(frame).fetch_and(~BitOf(frame), std::memory_order_release);
     dirty_count_.fetch_sub(1, std::memory_order_relaxed);
   }
 

@@ -401,7 +401,8 @@ size_t BufferPoolCore::Prefetch(std::span<const PageId> pages, Access access) no
       }
       auto frame = parts_.supply->TryObtain();
       if (!frame) {
-        (void)parts_.supply->EvictSome(std::min(kBatch, pages.size() - seen), false);
+        (void)parts_.supply->EvictSome(std::min(kBatch, pages.size() - seen),
+                                       buffer::FrameSupply::Writes::kNone);
         frame = parts_.supply->TryObtain();
       }
       has_frames = frame.has_value();

@@ -32,14 +32,24 @@ WriteBack::WriteBack(PoolParts& parts, SystemMemory memory, size_t batch_pages, 
       batch_pages_(batch_pages),
       gate_(gate),
       double_write_(double_write),
-      memory_(std::move(memory)) {
-  copies_.reserve(batch_pages);
-  writes_.reserve(batch_pages);
+      memory_(std::move(memory)),
+      in_flight_(batch_pages + kSingles) {
+  Prepare(batch_, memory_.data(), batch_pages);
+  for (size_t i = 0; i < kSingles; ++i) {
+    Prepare(singles_[i], memory_.data() + (batch_pages + i) * parts.frames.page_bytes(), 1);
+  }
+}
+
+void WriteBack::Prepare(Batch& batch, std::byte* memory, size_t pages) {
+  batch.memory = memory;
+  batch.copies.reserve(pages);
+  batch.writes.reserve(pages);
 }
 
 Expected<std::unique_ptr<WriteBack>> WriteBack::Create(PoolParts& parts, size_t batch_pages,
                                                        WalGate* gate, DoubleWrite* double_write) {
-  auto memory = SystemMemory::Reserve({.reserve_bytes = batch_pages * parts.frames.page_bytes(),
+  const size_t pages = batch_pages + kSingles;
+  auto memory = SystemMemory::Reserve({.reserve_bytes = pages * parts.frames.page_bytes(),
                                        .alignment = kAlignment,
                                        .commit = CommitPolicy::kOnTouch});
   if (!memory) return tl::unexpected(std::move(memory.error()));
@@ -49,32 +59,53 @@ Expected<std::unique_ptr<WriteBack>> WriteBack::Create(PoolParts& parts, size_t 
 
 Expected<size_t> WriteBack::Write(std::span<const FrameIndex> frames,
                                   std::vector<FrameIndex>* written) {
-  const std::scoped_lock lock(mutex_);
-  is_busy_.store(true, std::memory_order_relaxed);
-  auto count = WriteLocked(frames, written);
-  is_busy_.store(false, std::memory_order_relaxed);
+  std::unique_lock<std::mutex> lock;
+  Batch& batch = Take(frames.size(), lock);
+  const bool is_batch = &batch == &batch_;
+  if (is_batch) is_busy_.store(true, std::memory_order_relaxed);
+  auto count = WriteLocked(batch, frames, written);
+  for (const Copy& copy : batch.copies) in_flight_.Remove(copy.key);
+  if (is_batch) is_busy_.store(false, std::memory_order_relaxed);
   return count;
 }
 
-Expected<size_t> WriteBack::WriteLocked(std::span<const FrameIndex> frames,
+// There is one place for images, and what is in it is needed until the pages are durable.
+WriteBack::Batch& WriteBack::Take(size_t pages, std::unique_lock<std::mutex>& lock) noexcept {
+  lock = std::unique_lock(batch_.mutex, std::defer_lock);
+  if (pages > 1 || double_write_ != nullptr) {
+    lock.lock();
+    return batch_;
+  }
+  if (lock.try_lock()) return batch_;
+  for (Batch& single : singles_) {
+    lock = std::unique_lock(single.mutex, std::try_to_lock);
+    if (lock.owns_lock()) return single;
+  }
+  Batch& single = singles_[next_single_.fetch_add(1, std::memory_order_relaxed) % kSingles];
+  lock = std::unique_lock(single.mutex);
+  return single;
+}
+
+Expected<size_t> WriteBack::WriteLocked(Batch& batch, std::span<const FrameIndex> frames,
                                         std::vector<FrameIndex>* written) {
-  copies_.clear();
+  std::vector<Copy>& copies = batch.copies;
+  copies.clear();
   Lsn last = 0;
   for (const FrameIndex frame : frames) {
     Copy copy;
-    std::byte* const to = memory_.data() + copies_.size() * parts_.frames.page_bytes();
+    std::byte* const to = batch.memory + copies.size() * parts_.frames.page_bytes();
     if (!CopyOut(frame, to, &copy)) continue;
-    copies_.push_back(copy);
+    copies.push_back(copy);
     last = std::max(last, copy.lsn);
   }
-  if (copies_.empty()) return 0;
+  if (copies.empty()) return 0;
   if (auto durable = AwaitLog(last); !durable) {
     errors_.fetch_add(1, std::memory_order_relaxed);
     return tl::unexpected(std::move(durable.error()));
   }
-  std::sort(copies_.begin(), copies_.end(),
+  std::sort(copies.begin(), copies.end(),
             [](const Copy& a, const Copy& b) { return a.key < b.key; });
-  return WriteCopies(written);
+  return WriteCopies(batch, written);
 }
 
 // Pins the page where it can be had at once: whoever has it exclusively may be waiting for us.
@@ -83,8 +114,8 @@ bool WriteBack::CopyOut(FrameIndex frame, std::byte* to, Copy* copy) noexcept {
   const PageKey key = its.key.load(std::memory_order_relaxed);
   PageEntry* const entry = parts_.TryPin(key, frame);
   if (entry == nullptr) return false;
-  const bool is_dirty = its.is_dirty.load(std::memory_order_relaxed);
-  if (is_dirty) {
+  const bool is_copied = its.is_dirty.load(std::memory_order_relaxed) && in_flight_.Add(key);
+  if (is_copied) {
     std::memcpy(to, parts_.frames.At(frame), parts_.frames.page_bytes());
     *copy = {.key = key,
              .frame = frame,
@@ -93,7 +124,7 @@ bool WriteBack::CopyOut(FrameIndex frame, std::byte* to, Copy* copy) noexcept {
              .changes = its.changes.load(std::memory_order_relaxed)};
   }
   parts_.Unpin(*entry);
-  return is_dirty;
+  return is_copied;
 }
 
 Expected<void> WriteBack::AwaitLog(Lsn lsn) {
@@ -108,44 +139,47 @@ Expected<void> WriteBack::AwaitLog(Lsn lsn) {
                               .where = "BufferPool::WriteBack"});
 }
 
-Expected<size_t> WriteBack::WriteCopies(std::vector<FrameIndex>* written_frames) {
+Expected<size_t> WriteBack::WriteCopies(Batch& batch, std::vector<FrameIndex>* written_frames) {
+  const std::vector<Copy>& copies = batch.copies;
+  std::vector<PageWrite>& writes = batch.writes;
   batches_.fetch_add(1, std::memory_order_relaxed);
   const size_t page_bytes = parts_.frames.page_bytes();
-  for (const Copy& copy : copies_) {
+  for (const Copy& copy : copies) {
     const BufferedFile& file = *parts_.files.Find(PageOf(copy.key).file);
     file.codec->Seal({copy.bytes, page_bytes}, PageOf(copy.key), copy.lsn);
   }
   if (double_write_ != nullptr) {
-    writes_.clear();
-    for (const Copy& copy : copies_) writes_.push_back({.bytes = copy.bytes});
-    if (auto kept = double_write_->Keep(writes_, parts_.files); !kept) {
+    writes.clear();
+    for (const Copy& copy : copies) writes.push_back({.bytes = copy.bytes});
+    if (auto kept = double_write_->Keep(writes, parts_.files); !kept) {
       errors_.fetch_add(1, std::memory_order_relaxed);
       return tl::unexpected(std::move(kept.error()));
     }
   }
   size_t written = 0;
   std::optional<Error> first_error;
-  for (size_t first = 0; first < copies_.size();) {
-    const FileId file_id = PageOf(copies_[first].key).file;
+  for (size_t first = 0; first < copies.size();) {
+    const FileId file_id = PageOf(copies[first].key).file;
     BufferedFile& file = *parts_.files.Find(file_id);
-    writes_.clear();
-    for (size_t i = first; i < copies_.size() && PageOf(copies_[i].key).file == file_id; ++i) {
-      writes_.push_back({.page = PageOf(copies_[i].key).page, .bytes = copies_[i].bytes});
+    writes.clear();
+    for (size_t i = first; i < copies.size() && PageOf(copies[i].key).file == file_id; ++i) {
+      writes.push_back({.page = PageOf(copies[i].key).page, .bytes = copies[i].bytes});
     }
+    file.store->Write(writes);
+    // Behind it: a sync that began while it was under way does not count.
     file.is_unsynced.store(true, std::memory_order_seq_cst);
-    file.store->Write(writes_);
-    for (size_t i = 0; i < writes_.size(); ++i) {
-      const Copy& copy = copies_[first + i];
-      if (writes_[i].error_number == 0) {
+    for (size_t i = 0; i < writes.size(); ++i) {
+      const Copy& copy = copies[first + i];
+      if (writes[i].error_number == 0) {
         ++written;
         if (written_frames != nullptr) written_frames->push_back(copy.frame);
         NoteWritten(copy);
         continue;
       }
       errors_.fetch_add(1, std::memory_order_relaxed);
-      if (!first_error) first_error = WriteError(PageOf(copy.key), file, writes_[i].error_number);
+      if (!first_error) first_error = WriteError(PageOf(copy.key), file, writes[i].error_number);
     }
-    first += writes_.size();
+    first += writes.size();
   }
   // The next batch takes the place of what was kept of this one.
   if (double_write_ != nullptr && written != 0) {

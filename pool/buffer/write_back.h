@@ -5,7 +5,9 @@
 // the log is durable up to the last change in the batch. Then the page is called clean if it has
 // not been changed since the copy; otherwise it is as dirty as its later changes make it.
 //
-// One batch is written at a time, so that an older copy never comes after a newer one.
+// One batch is written at a time, and beside it a few single pages, by those who need their frames
+// and would wait for all of the batch otherwise. No page is written twice at once: an older copy
+// never comes after a newer one.
 //
 // Threading. Any thread. Whoever writes may wait for the log, for the batch of another, and for the
 // stores, and for no latch.
@@ -15,6 +17,7 @@
 #ifndef GRANARY_POOL_BUFFER_WRITE_BACK_H_
 #define GRANARY_POOL_BUFFER_WRITE_BACK_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -28,27 +31,50 @@
 #include "memory/system_memory.h"
 #include "pool/buffer/double_write.h"
 #include "pool/buffer/page_types.h"
+#include "pool/buffer/pages_in_flight.h"
 #include "pool/buffer/pool_parts.h"
 #include "pool/buffer/wal_gate.h"
 
 namespace granary::buffer {
 
 class WriteBack {
+  // Single pages that are written beside the batch, at most.
+  static constexpr size_t kSingles = 4;
+
  public:
   // `gate` and `double_write` may be null, and outlive it. kOutOfMemory.
   static Expected<std::unique_ptr<WriteBack>> Create(PoolParts& parts, size_t batch_pages,
                                                      WalGate* gate, DoubleWrite* double_write);
 
   size_t batch_pages() const noexcept { return batch_pages_; }
-  // Somebody is writing; who writes now waits for him.
+  // A batch is being written.
   bool is_busy() const noexcept { return is_busy_.load(std::memory_order_relaxed); }
 
-  // Writes those of `frames`, at most batch_pages(), that are dirty and that nobody has
-  // exclusively; returns how many it wrote, and appends them to `written`, which has room, if that
-  // is not null. What was not written is dirty still. The first error, if there was one: of the
-  // log, and then nothing was written, or of a page.
+  // Writes those of `frames`, at most batch_pages(), that are dirty, that nobody has exclusively,
+  // and that are not being written already; returns how many it wrote, and appends them to
+  // `written`, which has room, if that is not null. What was not written is dirty still. The first
+  // error, if there was one: of the log, and then nothing was written, or of a page.
   Expected<size_t> Write(std::span<const FrameIndex> frames,
                          std::vector<FrameIndex>* written = nullptr);
+
+  // The log is durable up to the frame's last change, as far as it is known: to write it does not
+  // wait for that.
+  bool IsInLog(FrameIndex frame) const noexcept {
+    return gate_ == nullptr ||
+           parts_.frames[frame].lsn.load(std::memory_order_relaxed) <= gate_->Flushed();
+  }
+
+  // Returns when nothing is being written; until its end nobody begins.
+  class [[nodiscard]] Pause {
+   public:
+    explicit Pause(WriteBack& its) : lock_(its.batch_.mutex) {
+      for (size_t i = 0; i < kSingles; ++i) singles_[i] = std::unique_lock(its.singles_[i].mutex);
+    }
+
+   private:
+    std::unique_lock<std::mutex> lock_;
+    std::array<std::unique_lock<std::mutex>, kSingles> singles_;
+  };
 
   uint64_t written_pages() const noexcept { return written_.load(std::memory_order_relaxed); }
   uint64_t batches() const noexcept { return batches_.load(std::memory_order_relaxed); }
@@ -64,15 +90,27 @@ class WriteBack {
     uint32_t changes;
   };
 
+  // What is written together.
+  struct Batch {
+    std::mutex mutex;
+    std::byte* memory = nullptr;
+    std::vector<Copy> copies;
+    std::vector<PageWrite> writes;
+  };
+
   WriteBack(PoolParts& parts, SystemMemory memory, size_t batch_pages, WalGate* gate,
             DoubleWrite* double_write);
 
-  Expected<size_t> WriteLocked(std::span<const FrameIndex> frames,
+  void Prepare(Batch& batch, std::byte* memory, size_t pages);
+  // With its lock, for so many pages.
+  Batch& Take(size_t pages, std::unique_lock<std::mutex>& lock) noexcept;
+  Expected<size_t> WriteLocked(Batch& batch, std::span<const FrameIndex> frames,
                                std::vector<FrameIndex>* written);
+  // In flight, if so.
   bool CopyOut(FrameIndex frame, std::byte* to, Copy* copy) noexcept;
   Expected<void> AwaitLog(Lsn lsn);
   // To their files.
-  Expected<size_t> WriteCopies(std::vector<FrameIndex>* written_frames);
+  Expected<size_t> WriteCopies(Batch& batch, std::vector<FrameIndex>* written_frames);
   void NoteWritten(const Copy& copy) noexcept;
 
   PoolParts& parts_;
@@ -80,12 +118,12 @@ class WriteBack {
   WalGate* const gate_;
   DoubleWrite* const double_write_;
 
-  // One batch at a time.
-  std::mutex mutex_;
-  std::atomic<bool> is_busy_ = false;
   const SystemMemory memory_;
-  std::vector<Copy> copies_;
-  std::vector<PageWrite> writes_;
+  Batch batch_;
+  std::atomic<bool> is_busy_ = false;
+  std::array<Batch, kSingles> singles_;
+  std::atomic<size_t> next_single_ = 0;
+  PagesInFlight in_flight_;
 
   std::atomic<uint64_t> written_ = 0;
   std::atomic<uint64_t> batches_ = 0;
