@@ -301,7 +301,7 @@ BufferPoolStats BufferPoolCore::Stats() const noexcept {
           .free_frames = supply.FreeFrames(),
           .dirty_pages = parts().frames.dirty_count(),
           .entry_bytes = parts().translation.held_bytes(),
-          .misses = now(misses_),
+          .misses = supply.misses(),
           .prefetched = now(prefetched_),
           .evictions = supply.evictions(),
           .foreground_batches = supply.foreground_batches(),

@@ -233,7 +233,6 @@ class BufferPoolCore : private Reclaimer {
   std::mutex attach_mutex_;
 
   std::atomic<uint64_t> version_seed_ = 1;
-  std::atomic<uint64_t> misses_ = 0;
   std::atomic<uint64_t> prefetched_ = 0;
   std::atomic<uint64_t> read_errors_ = 0;
   std::atomic<uint64_t> waits_ = 0;

@@ -23,7 +23,6 @@ namespace granary {
 namespace {
 
 constexpr size_t kPageBytes = 512;
-constexpr uint64_t kPages = 300;
 
 size_t Operations() {
   const char* const given = std::getenv("GRANARY_TEST_OPERATIONS");
@@ -64,14 +63,16 @@ struct Case {
   bool has_evictor;
   // How entries are found.
   enum class By : uint8_t { kNumber, kHash, kMisleadingHash } by = By::kNumber;
+  uint64_t pages = 300;
 };
 using By = Case::By;
 
 template <class Pool>
 void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
   constexpr size_t kThreads = 4;
+  const uint64_t page_count = tried.pages;
   CountingLog log;
-  auto pages = *PagePool::Create({.page_bytes = kPageBytes, .max_pages = 4 * kPages});
+  auto pages = *PagePool::Create({.page_bytes = kPageBytes, .max_pages = 4 * page_count});
   BufferPoolOptions options = {.pages = pages.get(), .frames = tried.frames};
   options.eviction = tried.eviction;
   options.has_evictor = tried.has_evictor;
@@ -81,14 +82,14 @@ void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
   options.write_batch_pages = 8;
   options.frame_wait = std::chrono::seconds(20);
   auto pool = *Pool::Create(options);
-  auto store = *MemoryPageStore::Create({.page_bytes = kPageBytes, .pages = kPages});
+  auto store = *MemoryPageStore::Create({.page_bytes = kPageBytes, .pages = page_count});
   AttachOptions attach;
   attach.store = std::move(store);
-  attach.pages_max = kPages;
+  attach.pages_max = page_count;
   const FileId file = *pool->Attach(std::move(attach));
   {
     auto reserved = *pool->Reserve(1);
-    for (uint64_t page = 0; page < kPages; ++page) {
+    for (uint64_t page = 0; page < page_count; ++page) {
       auto fixed = pool->FixExclusive({file, page});
       ASSERT_TRUE(fixed) << fixed.error().message;
       for (size_t word = 0; word < kWords; ++word) {
@@ -98,7 +99,7 @@ void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
     }
   }
   const auto view = *pool->ViewOf(file);
-  std::vector<std::atomic<uint64_t>> changes(kPages);
+  std::vector<std::atomic<uint64_t>> changes(page_count);
   std::atomic<uint64_t> looks = 0;
   const size_t operations = tried.by == By::kNumber ? Operations() : Operations() / 2;
   buffer::MisleadingTranslation::Mislead(true);
@@ -108,7 +109,7 @@ void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
       std::mt19937_64 random(seed + t);
       for (size_t i = 0; i < operations && !::testing::Test::HasFailure(); ++i) {
         // Some pages are asked for far more often than others.
-        const uint64_t page = random() % (random() % 4 == 0 ? kPages : 20);
+        const uint64_t page = random() % (random() % 4 == 0 ? page_count : 20);
         const PageId id = {file, page};
         const uint64_t what = random() % 100;
         const bool by_view = random() % 2 == 0;
@@ -141,7 +142,8 @@ void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
           }
           looks.fetch_add(1, std::memory_order_relaxed);
         } else if (what < 96) {
-          const PageId ahead[] = {id, {file, (page + 1) % kPages}, {file, (page + 2) % kPages}};
+          const PageId ahead[] = {
+              id, {file, (page + 1) % page_count}, {file, (page + 2) % page_count}};
           (void)pool->Prefetch(ahead);
         } else if (what < 97) {
           (void)pool->TrimEntries();
@@ -169,7 +171,7 @@ void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
   EXPECT_EQ(stats.dirty_pages, 0U);
   EXPECT_LE(stats.used_frames, tried.frames);
   EXPECT_GT(stats.evictions, 0U);
-  for (uint64_t page = 0; page < kPages; ++page) {
+  for (uint64_t page = 0; page < page_count; ++page) {
     auto fixed = pool->FixShared({file, page});
     ASSERT_TRUE(fixed) << fixed.error().message;
     ASSERT_EQ(WordOf(fixed->data(), 0), page + (changes[page].load() << 32));
@@ -201,11 +203,14 @@ INSTANTIATE_TEST_SUITE_P(
     Pools, BufferPoolStressTest,
     ::testing::Values(Case{"s3fifo_32", EvictionKind::kS3Fifo, 32, false},
                       Case{"s3fifo_evictor", EvictionKind::kS3Fifo, 100, true},
+                      Case{"s3fifo_lanes", EvictionKind::kS3Fifo, 600, true, By::kNumber, 1500},
+                      Case{"clock_lanes", EvictionKind::kClock, 1100, false, By::kNumber, 1500},
                       Case{"twoq_32", EvictionKind::kTwoQ, 32, false},
                       Case{"clock_evictor", EvictionKind::kClock, 64, true},
                       Case{"lru_16", EvictionKind::kLru, 16, false},
                       Case{"hash_32", EvictionKind::kS3Fifo, 32, false, By::kHash},
                       Case{"hash_evictor", EvictionKind::kS3Fifo, 100, true, By::kHash},
+                      Case{"hash_lanes", EvictionKind::kS3Fifo, 600, true, By::kHash, 1500},
                       Case{"hash_lru_16", EvictionKind::kLru, 16, false, By::kHash},
                       Case{"misled_32", EvictionKind::kS3Fifo, 32, false, By::kMisleadingHash},
                       Case{"misled_evictor", EvictionKind::kS3Fifo, 100, true,

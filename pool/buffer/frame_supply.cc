@@ -36,9 +36,11 @@ FrameSupply::FrameSupply(PoolParts& parts, PagePool& pages, std::unique_ptr<Evic
       write_back_(write_back),
       capacity_(capacity) {
   eviction_->SetCapacity(capacity);
+  SetLaneFrames(capacity);
 }
 
 FrameSupply::~FrameSupply() {
+  for (FrameLane& lane : lanes_) Empty(lane);
   while (GiveToPagePool()) {
   }
 }
@@ -46,6 +48,13 @@ FrameSupply::~FrameSupply() {
 // --- Frames -------------------------------------------------------------------------------------
 
 std::optional<FrameIndex> FrameSupply::TryObtain() noexcept {
+  if (FrameLane* const lane = LaneOfThread()) {
+    const std::scoped_lock lock(lane->mutex);
+    if (const uint32_t count = lane->free_count.load(std::memory_order_relaxed); count != 0) {
+      lane->free_count.store(count - 1, std::memory_order_relaxed);
+      return lane->free[count - 1];
+    }
+  }
   PageIndex frame;
   if (free_.Pop(Links{parts_.frames}, 1, &frame) == 1) {
     free_count_.fetch_sub(1, std::memory_order_relaxed);
@@ -80,26 +89,33 @@ std::optional<FrameIndex> FrameSupply::Grow(bool asks) noexcept {
 Expected<FrameIndex> FrameSupply::Obtain(Patience& patience) {
   CallEvictor();
   if (const auto free = TryObtain()) return *free;
+  // What is in rings and lanes is known to all, or was when the last look at all began.
+  bool has_all = false;
   for (bool writes = !call_evictor_;;) {
     foreground_batches_.fetch_add(1, std::memory_order_relaxed);
     const bool is_behind = IsEvictorBehind();
     if (!writes && is_behind) {
       // To write one page takes less time than to wait until the evictor has written a batch.
-      const Evicted evicted = EvictSome(1, Writes::kInLog);
+      const Evicted evicted = EvictForThread(1, Writes::kInLog);
       if (const auto free = TryObtain()) return *free;
       if (evicted.frames != 0) continue;
       if (const auto free = AwaitEvictor()) return *free;
     }
     const Evicted evicted =
-        EvictSome(BatchFrames(), writes || is_behind ? Writes::kAll : Writes::kNone);
+        EvictForThread(BatchFrames(capacity()), writes || is_behind ? Writes::kAll : Writes::kNone);
     if (const auto free = TryObtain()) return *free;
     if (!patience.IsInVain(evicted.picked(), evicted.frames, 2 * used())) continue;
     writes = true;
+    if (!std::exchange(has_all, true)) {
+      ReturnAll();
+      patience.LookAgain();
+      continue;
+    }
+    has_all = false;
     // All that it has is in use: now others are asked.
     if (const auto grown = Grow(true)) return *grown;
     if (evicted.error) return tl::unexpected(*evicted.error);
     if (patience.IsOver()) return tl::unexpected(AllPinned());
-    ReturnAll();
     patience.LookAgain();
     std::this_thread::sleep_for(kPause);
   }
@@ -181,6 +197,19 @@ void FrameSupply::Insert(FrameIndex frame, PageKey key, Access access, ScanRing*
       // As any other page, then.
     }
   }
+  if (FrameLane* const lane = LaneOfThread()) {
+    hits_[frame].store(0, std::memory_order_relaxed);
+    its.use.store(Frame::Use::kFresh, std::memory_order_relaxed);
+    const std::scoped_lock lock(lane->mutex);
+    if (lane->fresh_count == FrameLane::kFramesMax || lane->fresh_count >= LaneFrames()) {
+      const std::scoped_lock policy_lock(policy_mutex_);
+      TellOfFresh(*lane);
+    }
+    lane->fresh[lane->fresh_count] = frame;
+    lane->fresh_access[lane->fresh_count] = access;
+    ++lane->fresh_count;
+    return;
+  }
   const std::scoped_lock lock(policy_mutex_);
   its.use.store(Frame::Use::kPolicy, std::memory_order_relaxed);
   eviction_->OnInsert(frame, key, access);
@@ -206,6 +235,7 @@ void FrameSupply::ReturnAll() noexcept {
     const std::scoped_lock lock(rings_mutex_);
     for (ScanRing& ring : rings_) Dissolve(ring);
   }
+  for (FrameLane& lane : lanes_) Empty(lane);
   const std::scoped_lock lock(policy_mutex_);
   while (aside_count_.load(std::memory_order_relaxed) != 0) Keep(TakeAside());
 }
@@ -291,8 +321,11 @@ void FrameSupply::Keep(FrameIndex frame) noexcept {
   }
 }
 
-size_t FrameSupply::Pick(std::span<FrameIndex> out, Writes writes) noexcept {
+size_t FrameSupply::Pick(FrameLane* lane, std::span<FrameIndex> out, Writes writes) noexcept {
+  std::unique_lock<SpinMutex> lane_lock;
+  if (lane != nullptr) lane_lock = std::unique_lock(lane->mutex);
   const std::scoped_lock lock(policy_mutex_);
+  if (lane != nullptr) TellOfFresh(*lane);
   size_t count = 0;
   if (writes != Writes::kNone) {
     while (count < out.size() && aside_count_.load(std::memory_order_relaxed) != 0) {
@@ -333,9 +366,9 @@ std::optional<Error> FrameSupply::WriteDirty(std::span<FrameIndex> frames, Write
   return error;
 }
 
-FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, Writes writes) {
+FrameSupply::Evicted FrameSupply::EvictFor(FrameLane* lane, size_t wanted, Writes writes) {
   std::array<FrameIndex, kBatchMax> picked;
-  const size_t count = Pick(std::span(picked).first(std::min(wanted, kBatchMax)), writes);
+  const size_t count = Pick(lane, std::span(picked).first(std::min(wanted, kBatchMax)), writes);
   Evicted result;
   std::array<FrameIndex, kBatchMax> gone;
   std::array<FrameIndex, kBatchMax> dirty;
@@ -368,7 +401,7 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, Writes writes) {
   std::copy_n(dirty.begin(), kept_dirty, kept.begin() + static_cast<std::ptrdiff_t>(result.busy));
   Settle(std::span(gone).first(result.frames), std::span(dirty).first(result.dirty - kept_dirty),
          std::span(kept).first(result.busy + kept_dirty));
-  ReturnEvicted(std::span(gone).first(result.frames));
+  ReturnEvicted(lane, std::span(gone).first(result.frames));
   if (lays_aside && result.dirty != 0) call_evictor_();
   evictions_.fetch_add(result.frames, std::memory_order_relaxed);
   if (parts_.translation.empty_bytes() >= kEmptyBytesMax) {
@@ -379,21 +412,22 @@ FrameSupply::Evicted FrameSupply::EvictSome(size_t wanted, Writes writes) {
 
 FrameSupply::Ahead FrameSupply::EvictAhead(size_t high_frames) {
   const size_t aside = aside_count_.load(std::memory_order_relaxed);
-  const size_t free = FreeFrames();
+  const size_t free = FreeForAll();
   const size_t wanted = std::max(aside, high_frames - std::min(free, high_frames));
   const size_t frames =
       wanted != 0 ? EvictSome(std::min(wanted, kAheadFrames), Writes::kAll).frames : 0;
   return {
-      .is_done = FreeFrames() >= high_frames && aside_count_.load(std::memory_order_relaxed) == 0,
+      .is_done = FreeForAll() >= high_frames && aside_count_.load(std::memory_order_relaxed) == 0,
       .frames = frames};
 }
 
-void FrameSupply::ReturnEvicted(std::span<const FrameIndex> frames) noexcept {
-  if (frames.empty()) return;
+void FrameSupply::ReturnEvicted(FrameLane* lane, std::span<const FrameIndex> frames) noexcept {
   if (used() > capacity()) {
     for (const FrameIndex frame : frames) Return(frame);
     return;
   }
+  if (lane != nullptr) frames = PutFree(*lane, frames);
+  if (frames.empty()) return;
   const Links links{parts_.frames};
   for (size_t i = 1; i < frames.size(); ++i) links.Store(frames[i - 1], frames[i]);
   free_count_.fetch_add(frames.size(), std::memory_order_relaxed);
@@ -401,11 +435,11 @@ void FrameSupply::ReturnEvicted(std::span<const FrameIndex> frames) noexcept {
 }
 
 // A pool of few frames is to have as few of them empty.
-size_t FrameSupply::BatchFrames() const noexcept {
-  return std::clamp<size_t>(capacity() / 256, 1, kBatchMax / 4);
+size_t FrameSupply::BatchFrames(size_t capacity) noexcept {
+  return std::clamp<size_t>(capacity / 256, 1, FrameLane::kFramesMax);
 }
 
-size_t FrameSupply::FreeFrames() const noexcept {
+size_t FrameSupply::FreeForAll() const noexcept {
   const size_t used = used_.load(std::memory_order_relaxed);
   const size_t capacity = capacity_.load(std::memory_order_relaxed);
   const bool may_grow = used < capacity && !is_refused_.load(std::memory_order_relaxed);
@@ -433,7 +467,7 @@ bool FrameSupply::IsFull() const noexcept {
 
 void FrameSupply::CallEvictor() noexcept {
   if (!meets_dirty_.load(std::memory_order_relaxed)) return;
-  if (evictor_low_ != 0 && FreeFrames() <= evictor_low_) call_evictor_();
+  if (evictor_low_ != 0 && FreeForAll() <= evictor_low_) call_evictor_();
 }
 
 Expected<void> FrameSupply::Resize(size_t frames, Patience& patience) {
@@ -441,10 +475,12 @@ Expected<void> FrameSupply::Resize(size_t frames, Patience& patience) {
   const size_t before = capacity();
   const auto set = [&](size_t capacity) {
     capacity_.store(capacity, std::memory_order_relaxed);
+    SetLaneFrames(capacity);
     const std::scoped_lock policy_lock(policy_mutex_);
     eviction_->SetCapacity(capacity);
   };
   set(frames);
+  ReturnAll();
   while (used() > frames) {
     if (GiveToPagePool()) continue;
     const Evicted evicted = EvictSome(kBatchMax, Writes::kAll);
@@ -480,6 +516,63 @@ size_t FrameSupply::Release(size_t bytes, Clock::time_point deadline) noexcept {
     patience.LookAgain();
   }
   return given != 0 ? pages_.Trim(0) : 0;
+}
+
+// --- Lanes --------------------------------------------------------------------------------------
+
+// A policy that is told of each hit has to know the page before it.
+void FrameSupply::SetLaneFrames(size_t capacity) noexcept {
+  const size_t frames = hits_ != nullptr ? BatchFrames(capacity) : 0;
+  lane_frames_.store(frames > 1 ? frames : 0, std::memory_order_relaxed);
+}
+
+void FrameSupply::TellOfFresh(FrameLane& lane) noexcept {
+  const auto fresh = std::span(lane.fresh).first(std::exchange(lane.fresh_count, 0));
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    Frame& its = parts_.frames[fresh[i]];
+    if (its.use.load(std::memory_order_relaxed) == Frame::Use::kGone) {
+      its.use.store(Frame::Use::kFree, std::memory_order_relaxed);
+      Return(fresh[i]);
+      continue;
+    }
+    its.use.store(Frame::Use::kPolicy, std::memory_order_relaxed);
+    // The policy begins with none.
+    const uint8_t hits = hits_[fresh[i]].load(std::memory_order_relaxed);
+    eviction_->OnInsert(fresh[i], its.key.load(std::memory_order_relaxed), lane.fresh_access[i]);
+    if (hits != 0) hits_[fresh[i]].store(hits, std::memory_order_relaxed);
+  }
+}
+
+std::span<const FrameIndex> FrameSupply::PutFree(FrameLane& lane,
+                                                 std::span<const FrameIndex> frames) noexcept {
+  const std::scoped_lock lock(lane.mutex);
+  const size_t before = lane.free_count.load(std::memory_order_relaxed);
+  const size_t room = std::max(LaneFrames(), before) - before;
+  const auto kept = frames.first(std::min(room, frames.size()));
+  std::ranges::copy(kept, lane.free.begin() + static_cast<std::ptrdiff_t>(before));
+  lane.free_count.store(static_cast<uint32_t>(before + kept.size()), std::memory_order_relaxed);
+  return frames.subspan(kept.size());
+}
+
+void FrameSupply::Empty(FrameLane& lane) noexcept {
+  const std::scoped_lock lock(lane.mutex);
+  for (uint32_t left = lane.free_count.exchange(0, std::memory_order_relaxed); left != 0;) {
+    Return(lane.free[--left]);
+  }
+  const std::scoped_lock policy_lock(policy_mutex_);
+  TellOfFresh(lane);
+}
+
+size_t FrameSupply::FreeInLanes() const noexcept {
+  size_t frames = 0;
+  for (const FrameLane& lane : lanes_) frames += lane.free_count.load(std::memory_order_relaxed);
+  return frames;
+}
+
+uint64_t FrameSupply::misses() const noexcept {
+  uint64_t misses = 0;
+  for (const FrameLane& lane : lanes_) misses += lane.misses.load(std::memory_order_relaxed);
+  return misses;
 }
 
 Error FrameSupply::AllPinned() const {

@@ -37,6 +37,7 @@
 
 #include "memory/error.h"
 #include "pool/buffer/eviction.h"
+#include "pool/buffer/frame_lane.h"
 #include "pool/buffer/page_types.h"
 #include "pool/buffer/patience.h"
 #include "pool/buffer/pool_parts.h"
@@ -92,7 +93,8 @@ class FrameSupply {
   void Insert(FrameIndex frame, PageKey key, Access access, ScanRing* ring) noexcept;
   // The page has left its frame for good, and was not evicted.
   void Discarded(FrameIndex frame) noexcept;
-  // What is in the rings, or laid aside, goes to the policy.
+  // What is in the rings, laid aside, or known to lanes alone goes to the policy; free frames of
+  // lanes are free for all.
   void ReturnAll() noexcept;
 
   // The hit path's: where they are not null hits are counted here, up to hits_max().
@@ -118,7 +120,11 @@ class FrameSupply {
     kAll,    // Those that are laid aside come first, and dirty ones are written.
   };
   // Evicts up to `wanted` pages, one batch at most; their frames are free.
-  Evicted EvictSome(size_t wanted, Writes writes);
+  Evicted EvictSome(size_t wanted, Writes writes) { return EvictFor(nullptr, wanted, writes); }
+  // The same, for the calling thread to have first.
+  Evicted EvictForThread(size_t wanted, Writes writes) {
+    return EvictFor(LaneOfThread(), wanted, writes);
+  }
   // The evictor's: what is laid aside goes, and `high_frames` are to be free. Returns whether that
   // is so, or how many went.
   struct Ahead {
@@ -127,8 +133,8 @@ class FrameSupply {
   };
   Ahead EvictAhead(size_t high_frames);
 
-  // Free frames, those included that the PagePool still has for us.
-  size_t FreeFrames() const noexcept;
+  // Free frames, those included that the PagePool still has for us, and those of lanes.
+  size_t FreeFrames() const noexcept { return FreeForAll() + FreeInLanes(); }
   size_t capacity() const noexcept { return capacity_.load(std::memory_order_relaxed); }
   // Frames that the pool has of the PagePool's.
   size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
@@ -136,6 +142,11 @@ class FrameSupply {
   uint64_t foreground_batches() const noexcept {
     return foreground_batches_.load(std::memory_order_relaxed);
   }
+  // Counts one of the calling thread.
+  void CountMiss() noexcept {
+    lanes_[FrameLane::OfThread()].misses.fetch_add(1, std::memory_order_relaxed);
+  }
+  uint64_t misses() const noexcept;
   uint64_t ring_reuses() const noexcept { return ring_reuses_.load(std::memory_order_relaxed); }
 
   // Sets how many frames there may be. For fewer, evicts and writes what is in the way;
@@ -177,7 +188,22 @@ class FrameSupply {
   };
   enum class Fate : uint8_t { kEvicted, kDirty, kBusy };
 
-  size_t Pick(std::span<FrameIndex> out, Writes writes) noexcept;
+  // How many frames of either kind a lane may have, 0 if there are no lanes.
+  size_t LaneFrames() const noexcept { return lane_frames_.load(std::memory_order_relaxed); }
+  // nullptr if there are no lanes.
+  FrameLane* LaneOfThread() noexcept {
+    return LaneFrames() != 0 ? &lanes_[FrameLane::OfThread()] : nullptr;
+  }
+  // With the lane's lock, and the policy's.
+  void TellOfFresh(FrameLane& lane) noexcept;
+  // The lane's part of those that are free.
+  std::span<const FrameIndex> PutFree(FrameLane& lane, std::span<const FrameIndex> frames) noexcept;
+  size_t FreeForAll() const noexcept;
+  size_t FreeInLanes() const noexcept;
+  void Empty(FrameLane& lane) noexcept;
+
+  Evicted EvictFor(FrameLane* lane, size_t wanted, Writes writes);
+  size_t Pick(FrameLane* lane, std::span<FrameIndex> out, Writes writes) noexcept;
   // The first error.
   std::optional<Error> WriteDirty(std::span<FrameIndex> frames, Writes writes);
   void PrefetchEntries(std::span<const FrameIndex> frames) const noexcept;
@@ -190,8 +216,9 @@ class FrameSupply {
   void LayAside(FrameIndex frame) noexcept;
   // There is one.
   FrameIndex TakeAside() noexcept;
-  void ReturnEvicted(std::span<const FrameIndex> frames) noexcept;
-  size_t BatchFrames() const noexcept;
+  void ReturnEvicted(FrameLane* lane, std::span<const FrameIndex> frames) noexcept;
+  static size_t BatchFrames(size_t capacity) noexcept;
+  void SetLaneFrames(size_t capacity) noexcept;
   bool IsEvictorBehind() const noexcept;
   std::optional<FrameIndex> AwaitEvictor() noexcept;
   // With its lock.
@@ -218,7 +245,8 @@ class FrameSupply {
   boost::intrusive::list<ScanRing, boost::intrusive::constant_time_size<false>> rings_;
   std::atomic<size_t> ring_frames_ = 0;
 
-  // Guards the policy, Frame::use, and what is laid aside: picked, and to be written.
+  // Guards the policy, Frame::use once a page is resident, and what is laid aside: picked, and to
+  // be written. Who has a lane's lock may take it.
   SpinMutex policy_mutex_;
   // A ring, from aside_first_ on.
   std::array<FrameIndex, kAsideMax> aside_;
@@ -226,6 +254,9 @@ class FrameSupply {
   std::atomic<size_t> aside_count_ = 0;
   // Dirty pages were in the way lately.
   std::atomic<bool> meets_dirty_ = false;
+
+  std::array<FrameLane, FrameLane::kLanes> lanes_;
+  std::atomic<size_t> lane_frames_ = 0;
 
   alignas(64) IndexStack<> free_;
   std::atomic<size_t> free_count_ = 0;

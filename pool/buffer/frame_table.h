@@ -28,10 +28,11 @@ struct alignas(32) Frame {
   // Whose frame it is.
   enum class Use : uint8_t {
     kFree,    // Nobody's, or that of a page that is being brought.
+    kFresh,   // Of a resident page that the eviction policy has not been told of yet.
     kPolicy,  // Of a resident page that the eviction policy has in its queues.
     kPicked,  // The same, and somebody has picked it to evict it.
     kRing,    // Of a resident page in the ring of a scan.
-    kGone,    // Its page was discarded while it was picked or in a ring.
+    kGone,    // Its page was discarded while it was fresh, picked or in a ring.
   };
 
   // While it has a page.

@@ -199,8 +199,9 @@ Expected<PageEntry*> BufferPoolCore::BeginBringing(PageId id) {
                                       .where = "BufferPool"});
   }
   // Where entries begin that were given back, so that an optimistic reader does not take the new
-  // page for the old one. Odd steps go through all versions.
-  const uint64_t seed = version_seed_.fetch_add(0x9E3779B1, std::memory_order_relaxed);
+  // page for the old one. Odd steps go through all versions. One that is held is not given back.
+  const bool is_new = entry->Load().version() == 0;
+  const uint64_t seed = is_new ? version_seed_.fetch_add(0x9E3779B1, std::memory_order_relaxed) : 0;
   if (entry->BeginLoad(seed & (EntryState::kVersions >> EntryState::kVersionShift))) return entry;
   its.translation.LetGo(id);
   return nullptr;
@@ -237,7 +238,7 @@ Expected<BufferPoolCore::Brought> BufferPoolCore::Bring(PageId id, Access access
     parts_.supply->Return(*frame);
     return tl::unexpected(std::move(lsn.error()));
   }
-  misses_.fetch_add(1, std::memory_order_relaxed);
+  parts_.supply->CountMiss();
   EndBringing(entry, id, *frame, *lsn, access, ring, as);
   return Brought{&entry, *frame};
 }
@@ -401,8 +402,8 @@ size_t BufferPoolCore::Prefetch(std::span<const PageId> pages, Access access) no
       }
       auto frame = parts_.supply->TryObtain();
       if (!frame) {
-        (void)parts_.supply->EvictSome(std::min(kBatch, pages.size() - seen),
-                                       buffer::FrameSupply::Writes::kNone);
+        (void)parts_.supply->EvictForThread(std::min(kBatch, pages.size() - seen),
+                                            buffer::FrameSupply::Writes::kNone);
         frame = parts_.supply->TryObtain();
       }
       has_frames = frame.has_value();
