@@ -45,7 +45,7 @@ class DirectPool : public PoolOnFile {
   uint64_t ReadAll(std::span<const uint32_t> pages) { return ReadAhead<kAhead>(pages); }
 
  private:
-  static constexpr size_t kAhead = 128;
+  static constexpr size_t kAhead = 384;
 };
 
 }  // namespace granary::bench

@@ -62,7 +62,7 @@ void Register(const std::string& operation, size_t thread_count) {
 }
 
 // A file that is much larger than the pool, whose pages are all on the disk.
-constexpr size_t kDirectFrames = 2'000;
+constexpr size_t kDirectFrames = 4'000;
 constexpr size_t kDirectPages = 16 * kDirectFrames;
 constexpr size_t kDirectReads = size_t{1} << 14;
 

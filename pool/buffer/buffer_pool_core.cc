@@ -269,12 +269,12 @@ size_t BufferPoolCore::Reclaim(size_t bytes, Reclaimer::Clock::time_point deadli
 }
 
 // A page of our own goes before anybody else is asked.
-bool BufferPoolCore::MakeRoomForEntries() noexcept {
+bool BufferPoolCore::MakeRoomForEntries(Asks asks) noexcept {
   if (budget_ == nullptr) return false;
   if (TrimEntries() != 0) return true;
   const size_t bytes = parts().translation.step_bytes();
   if (parts_.supply->Release(bytes, Clock::now() + frame_wait_) >= bytes) return true;
-  if (!budget_->TryCharge(bytes)) return false;
+  if (asks == Asks::kNobody || !budget_->TryCharge(bytes)) return false;
   budget_->Release(bytes);
   return true;
 }

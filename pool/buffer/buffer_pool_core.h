@@ -193,6 +193,12 @@ class BufferPoolCore : private Reclaimer {
  private:
   using Loaded = buffer::PageEntry::Loaded;
 
+  class PrefetchReads;
+
+  // Whether others that have memory under the budget may have to give some up for an entry. They
+  // may wait for pages that the caller brings, if he brings several.
+  enum class Asks : uint8_t { kNobody, kOthers };
+
   // A page that was brought, or that somebody else was faster with: then there is no entry.
   struct Brought {
     buffer::PageEntry* entry = nullptr;
@@ -204,9 +210,9 @@ class BufferPoolCore : private Reclaimer {
   Expected<Lsn> Judge(PageId id, FrameIndex frame, int error_number);
   [[gnu::cold]] Error WhyUnread(PageId id, FrameIndex frame, int error_number);
   // An entry that the caller brings the page of; nothing if it is there or somebody else brings it.
-  Expected<buffer::PageEntry*> BeginBringing(PageId id);
+  Expected<buffer::PageEntry*> BeginBringing(PageId id, Asks asks);
   // True if there may be memory now that there was not.
-  [[gnu::cold]] bool MakeRoomForEntries() noexcept;
+  [[gnu::cold]] bool MakeRoomForEntries(Asks asks) noexcept;
   void EndBringing(buffer::PageEntry& entry, PageId id, FrameIndex frame, Lsn lsn, Access access,
                    buffer::ScanRing* ring, Loaded as) noexcept;
   void GiveUpBringing(buffer::PageEntry& entry, PageId id) noexcept;

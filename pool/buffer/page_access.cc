@@ -1,6 +1,4 @@
 // The ways to a page that is not simply there: waiting for it, bringing it, making it.
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -180,7 +178,7 @@ Error BufferPoolCore::NoSuchFile(FileId file) {
 
 // --- Bringing -----------------------------------------------------------------------------------
 
-Expected<PageEntry*> BufferPoolCore::BeginBringing(PageId id) {
+Expected<PageEntry*> BufferPoolCore::BeginBringing(PageId id, Asks asks) {
   buffer::PoolParts& its = parts();
   const buffer::BufferedFile* const file = its.files.Find(id.file);
   const uint64_t pages_max = its.translation.PagesOf(id.file);
@@ -188,7 +186,7 @@ Expected<PageEntry*> BufferPoolCore::BeginBringing(PageId id) {
   if (id.page >= pages_max) return tl::unexpected(BeyondEnd(id, *file, pages_max));
   PageEntry* entry = its.translation.Hold(id);
   // Somebody else may be faster, but not each time.
-  for (int tries = 0; entry == nullptr && tries < 10 && MakeRoomForEntries(); ++tries) {
+  for (int tries = 0; entry == nullptr && tries < 10 && MakeRoomForEntries(asks); ++tries) {
     entry = its.translation.Hold(id);
   }
   if (entry == nullptr) {
@@ -221,7 +219,7 @@ void BufferPoolCore::GiveUpBringing(PageEntry& entry, PageId id) noexcept {
 
 Expected<BufferPoolCore::Brought> BufferPoolCore::Bring(PageId id, Access access,
                                                         buffer::ScanRing* ring, Loaded as) {
-  auto begun = BeginBringing(id);
+  auto begun = BeginBringing(id, Asks::kOthers);
   if (!begun) return tl::unexpected(std::move(begun.error()));
   if (*begun == nullptr) return Brought{};
   PageEntry& entry = **begun;
@@ -331,7 +329,7 @@ Expected<ExclusivePage> BufferPoolCore::CreateAt(PageId id, PageReservation& res
   }
   buffer::PoolParts& its = parts();
   while (true) {
-    auto begun = BeginBringing(id);
+    auto begun = BeginBringing(id, Asks::kOthers);
     if (!begun) return tl::unexpected(std::move(begun.error()));
     if (*begun != nullptr) {
       const FrameIndex frame = reservation.frames_.back();
@@ -374,73 +372,6 @@ void BufferPoolCore::Discard(ExclusivePage page) noexcept {
   its.Woken(entry, entry.Evict(frame));
   its.translation.LetGo(id);
   parts_.supply->Discarded(frame);
-}
-
-// --- Ahead of need ------------------------------------------------------------------------------
-
-size_t BufferPoolCore::Prefetch(std::span<const PageId> pages, Access access) noexcept {
-  struct Coming {
-    PageId id;
-    PageEntry* entry;
-    FrameIndex frame;
-  };
-  constexpr size_t kBatch = 128;
-  buffer::ScanRing* const ring = access == Access::kScan ? &ring_ : nullptr;
-  size_t brought = 0;
-  std::array<Coming, kBatch> coming;
-  std::array<PageRead, kBatch> reads;
-  bool has_frames = true;
-  while (!pages.empty() && has_frames) {
-    size_t count = 0;
-    size_t seen = 0;
-    for (; seen < pages.size() && count < kBatch; ++seen) {
-      const PageId id = pages[seen];
-      {
-        const FixSections::Inside inside(parts().sections);
-        const PageEntry* const entry = parts().translation.FindEntry(id);
-        if (entry != nullptr && !entry->Load().is_absent()) continue;
-      }
-      auto frame = parts_.supply->TryObtain();
-      if (!frame) {
-        (void)parts_.supply->EvictForThread(std::min(kBatch, pages.size() - seen),
-                                            buffer::FrameSupply::Writes::kNone);
-        frame = parts_.supply->TryObtain();
-      }
-      has_frames = frame.has_value();
-      if (!has_frames) break;
-      auto begun = BeginBringing(id);
-      if (!begun || *begun == nullptr) {
-        parts_.supply->Return(*frame);
-        continue;
-      }
-      coming[count++] = {id, *begun, *frame};
-    }
-    pages = pages.subspan(seen);
-    std::sort(coming.begin(), coming.begin() + static_cast<std::ptrdiff_t>(count),
-              [](const Coming& a, const Coming& b) { return a.id < b.id; });
-    for (size_t first = 0; first < count;) {
-      size_t last = first;
-      for (; last < count && coming[last].id.file == coming[first].id.file; ++last) {
-        reads[last - first] = {.page = coming[last].id.page,
-                               .bytes = parts().frames.At(coming[last].frame)};
-      }
-      parts().files.Find(coming[first].id.file)->store->Read(std::span(reads).first(last - first));
-      for (size_t i = first; i < last; ++i) {
-        const Coming& one = coming[i];
-        const auto lsn = Judge(one.id, one.frame, reads[i - first].error_number);
-        if (lsn) {
-          EndBringing(*one.entry, one.id, one.frame, *lsn, access, ring, Loaded::kUnpinned);
-          ++brought;
-        } else {
-          GiveUpBringing(*one.entry, one.id);
-          parts_.supply->Return(one.frame);
-        }
-      }
-      first = last;
-    }
-  }
-  prefetched_.fetch_add(brought, std::memory_order_relaxed);
-  return brought;
 }
 
 }  // namespace granary

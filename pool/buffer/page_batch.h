@@ -14,11 +14,14 @@
 
 namespace granary {
 
-// `Page` is PageRead or PageWrite. Pages that cannot be done have their error as soon as NextRun
-// comes by. Keeps the file's size from being set as long as it lives, if the batch adds pages.
-template <class Page>
+// `PageOfBatch` is PageRead or PageWrite. Pages that cannot be done have their error as soon as
+// NextRun comes by. Keeps the file's size from being set as long as it lives, if the batch adds
+// pages.
+template <class PageOfBatch>
 class PageBatch {
  public:
+  using Page = PageOfBatch;
+
   PageBatch(PageFile& file, std::span<Page> pages) noexcept : file_(file), pages_(pages) {
     if constexpr (std::is_same_v<Page, PageWrite>) {
       uint64_t last = 0;
@@ -47,6 +50,9 @@ class PageBatch {
 
   // The run that came last is still to be done: NextRun gives it again.
   void PutBack(std::span<Page> run) noexcept { next_ -= run.size(); }
+
+  // There is nobody to be told.
+  void Done(std::span<Page> /*run*/) noexcept {}
 
   bool is_at_end() const noexcept { return next_ == pages_.size(); }
 

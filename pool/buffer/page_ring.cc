@@ -106,8 +106,12 @@ void PageRing::Run(PageBatch<PageRead>& batch) noexcept { RunBatch(batch); }
 
 void PageRing::Run(PageBatch<PageWrite>& batch) noexcept { RunBatch(batch); }
 
-template <class Page>
-void PageRing::RunBatch(PageBatch<Page>& batch) noexcept {
+void PageRing::Run(PageReadStream& reads) noexcept { RunBatch(reads); }
+
+template <class Batch>
+void PageRing::RunBatch(Batch& batch) noexcept {
+  using Page = typename Batch::Page;
+  constexpr bool kTellsOfDone = std::is_same_v<Batch, PageReadStream>;
   constexpr unsigned kDepthMax = 512;
   Request<Page> requests[kDepthMax];
   uint16_t free_slots[kDepthMax];
@@ -117,6 +121,12 @@ void PageRing::RunBatch(PageBatch<Page>& batch) noexcept {
     free_slots[free_count] = static_cast<uint16_t>(depth - 1 - free_count);
     ++free_count;
   }
+  std::span<Page> done[kDepthMax];
+  unsigned done_count = 0;
+  const auto end = [&](unsigned slot) {
+    done[done_count++] = requests[slot].run;
+    free_slots[free_count++] = static_cast<uint16_t>(slot);
+  };
   while (true) {
     // What came back has made room: the device always has as much to do as it may.
     while (free_count != 0 && !is_broken_) {
@@ -127,31 +137,39 @@ void PageRing::RunBatch(PageBatch<Page>& batch) noexcept {
       requests[slot].done_bytes = 0;
       Queue(requests[slot], slot);
     }
+    if (done_count != 0) {
+      // The device has got its next requests before anybody looks at what it has brought.
+      if (kTellsOfDone && ::io_uring_sq_ready(&ring_) != 0) SubmitAndWait(0);
+      for (unsigned i = 0; i < done_count; ++i) batch.Done(done[i]);
+      done_count = 0;
+      // There may be more to do now.
+      if (kTellsOfDone) continue;
+    }
     if (free_count == depth) break;
-    SubmitAndWait();
-    io_uring_cqe* done = nullptr;
-    while (::io_uring_peek_cqe(&ring_, &done) == 0) {
-      const auto slot = static_cast<unsigned>(done->user_data);
-      const int result = done->res;
-      ::io_uring_cqe_seen(&ring_, done);
+    SubmitAndWait(1);
+    io_uring_cqe* completion = nullptr;
+    while (::io_uring_peek_cqe(&ring_, &completion) == 0) {
+      const auto slot = static_cast<unsigned>(completion->user_data);
+      const int result = completion->res;
+      ::io_uring_cqe_seen(&ring_, completion);
       if (Complete(requests[slot], result)) {
-        free_slots[free_count++] = static_cast<uint16_t>(slot);
+        end(slot);
       } else if (!is_broken_) {
         Queue(requests[slot], slot);
       } else {
         file_.Transfer(requests[slot].run);
-        free_slots[free_count++] = static_cast<uint16_t>(slot);
+        end(slot);
       }
     }
     if (!is_broken_) continue;
     // What the kernel never took it does not do.
     const uint64_t taken = queued_ - ::io_uring_sq_ready(&ring_);
     for (unsigned slot = 0; slot < depth; ++slot) {
-      const auto* const end = free_slots + free_count;
-      if (std::find(static_cast<const uint16_t*>(free_slots), end, slot) != end) continue;
+      const auto* const free_end = free_slots + free_count;
+      if (std::find(static_cast<const uint16_t*>(free_slots), free_end, slot) != free_end) continue;
       if (requests[slot].sequence < taken) continue;
       file_.Transfer(requests[slot].run);
-      free_slots[free_count++] = static_cast<uint16_t>(slot);
+      end(slot);
     }
   }
 }
@@ -221,9 +239,9 @@ bool PageRing::Complete(Request<Page>& request, int result) noexcept {
   return true;
 }
 
-void PageRing::SubmitAndWait() noexcept {
+void PageRing::SubmitAndWait(unsigned completions) noexcept {
   if (!is_broken_) {
-    const int result = calls_.SubmitAndWait(&ring_);
+    const int result = calls_.SubmitAndWait(&ring_, completions);
     if (result >= 0 || result == -EINTR) {
       refusals_ = 0;
       return;

@@ -20,6 +20,7 @@
 #include "memory/error.h"
 #include "pool/buffer/page_batch.h"
 #include "pool/buffer/page_file.h"
+#include "pool/buffer/page_read_stream.h"
 #include "pool/buffer/page_store.h"
 #include "pool/buffer/ring_calls.h"
 
@@ -45,6 +46,7 @@ class PageRing {
   // Does what is left of the batch, with as many requests in flight all the time as there may be.
   void Run(PageBatch<PageRead>& batch) noexcept;
   void Run(PageBatch<PageWrite>& batch) noexcept;
+  void Run(PageReadStream& reads) noexcept;
 
   // Registers this memory in place of the one before. Returns 0 or the errno; after an error no
   // memory is registered.
@@ -75,14 +77,14 @@ class PageRing {
       : file_(file), queue_depth_(queue_depth), calls_(calls), pieces_(queue_depth) {}
 
   Expected<void> Init();
-  template <class Page>
-  void RunBatch(PageBatch<Page>& batch) noexcept;
+  template <class Batch>
+  void RunBatch(Batch& batch) noexcept;
   template <class Page>
   void Queue(Request<Page>& request, unsigned slot) noexcept;
   template <class Page>
   bool Complete(Request<Page>& request, int result) noexcept;
-  // Submits what is queued, and waits until something is done; or breaks the ring.
-  void SubmitAndWait() noexcept;
+  // Submits what is queued, and waits until so many are done; or breaks the ring.
+  void SubmitAndWait(unsigned completions) noexcept;
   // The index of the registered buffer that has these bytes, or -1.
   int BufferOf(const std::byte* bytes, size_t count) const noexcept;
 

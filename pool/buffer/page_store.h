@@ -60,6 +60,19 @@ struct PageWrite {
   int error_number = 0;
 };
 
+// Reads that are found while others are under way. Both are called by the thread that reads, and
+// call nothing of the store, which may have a lock.
+class PageReads {
+ public:
+  virtual ~PageReads() = default;
+
+  // The next ones, which stay where they are until they are done; none if there are none before
+  // some of those that came have been done. If all have, that is the end.
+  virtual std::span<PageRead> Next() noexcept = 0;
+  // Some of a span that came from Next(), side by side there, are done: see their error_number.
+  virtual void Done(std::span<PageRead> pages) noexcept = 0;
+};
+
 // What a store wants of its caller, and gains from.
 struct IoLimits {
   // A batch of more pages is done as well, and gains nothing over several of so many.
@@ -93,6 +106,15 @@ class PageStore {
   // Reads each page of the batch, or says in its error_number why not. The pages may be any, also
   // the same one twice.
   virtual void Read(std::span<PageRead> pages) noexcept = 0;
+
+  // The same for all that comes from `reads`: whoever has more pages than one batch's keeps the
+  // device busy from the first to the last.
+  virtual void ReadEach(PageReads& reads) noexcept {
+    for (auto some = reads.Next(); !some.empty(); some = reads.Next()) {
+      Read(some);
+      reads.Done(some);
+    }
+  }
 
   // Writes each page, or says why not. A page at or beyond PageCount() makes the file larger; those
   // between that were never written read as zeros.

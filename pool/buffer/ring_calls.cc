@@ -39,8 +39,8 @@ int RingCalls::UnregisterBuffers(io_uring* ring) noexcept {
   return ::io_uring_unregister_buffers(ring);
 }
 
-int RingCalls::SubmitAndWait(io_uring* ring) noexcept {
-  return ::io_uring_submit_and_wait(ring, 1);
+int RingCalls::SubmitAndWait(io_uring* ring, unsigned completions) noexcept {
+  return ::io_uring_submit_and_wait(ring, completions);
 }
 
 }  // namespace granary

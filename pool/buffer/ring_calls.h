@@ -27,8 +27,8 @@ class RingCalls {
   virtual int RegisterFile(io_uring* ring, int file) noexcept;
   virtual int RegisterBuffers(io_uring* ring, const iovec* buffers, unsigned count) noexcept;
   virtual int UnregisterBuffers(io_uring* ring) noexcept;
-  // io_uring_submit_and_wait, for one completion.
-  virtual int SubmitAndWait(io_uring* ring) noexcept;
+  // io_uring_submit_and_wait, for so many completions.
+  virtual int SubmitAndWait(io_uring* ring, unsigned completions) noexcept;
 };
 
 }  // namespace granary

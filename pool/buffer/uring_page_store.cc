@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "pool/buffer/page_batch.h"
+#include "pool/buffer/page_read_stream.h"
 #include "pool/buffer/page_ring.h"
 #include "pool/buffer/ring_calls.h"
 
@@ -88,6 +89,11 @@ IoLimits UringPageStore::Limits() const noexcept {
 
 void UringPageStore::Read(std::span<PageRead> pages) noexcept { Transfer(pages); }
 
+void UringPageStore::ReadEach(PageReads& reads) noexcept {
+  PageReadStream stream(*file_, reads);
+  TransferByRing(stream);
+}
+
 void UringPageStore::Write(std::span<PageWrite> pages) noexcept { Transfer(pages); }
 
 template <class Page>
@@ -98,7 +104,11 @@ void UringPageStore::Transfer(std::span<Page> pages) noexcept {
   if (run.empty()) return;
   if (batch.is_at_end() && run.size() <= PageRing::kRunPagesMax) return file_->Transfer(run);
   batch.PutBack(run);
+  TransferByRing(batch);
+}
 
+template <class Batch>
+void UringPageStore::TransferByRing(Batch& batch) noexcept {
   const size_t first = NumberOfThread() % rings_.size();
   std::unique_lock<std::mutex> lock;
   size_t chosen = first;
@@ -117,6 +127,7 @@ void UringPageStore::Transfer(std::span<Page> pages) noexcept {
   for (auto rest = batch.NextRun(PageFile::kRunPagesMax); !rest.empty();
        rest = batch.NextRun(PageFile::kRunPagesMax)) {
     file_->Transfer(rest);
+    batch.Done(rest);
   }
 }
 

@@ -73,6 +73,7 @@ class UringPageStore final : public PageStore {
   ~UringPageStore() override;
 
   void Read(std::span<PageRead> pages) noexcept override;
+  void ReadEach(PageReads& reads) noexcept override;
   void Write(std::span<PageWrite> pages) noexcept override;
   Expected<void> Sync() override { return file_->Sync(); }
   uint64_t PageCount() const noexcept override { return file_->PageCount(); }
@@ -96,8 +97,9 @@ class UringPageStore final : public PageStore {
 
   template <class Page>
   void Transfer(std::span<Page> pages) noexcept;
-  template <class Page>
-  void TransferByRing(std::span<Page> pages) noexcept;
+  // `Batch` is a PageBatch or a PageReadStream.
+  template <class Batch>
+  void TransferByRing(Batch& batch) noexcept;
   void Unregister() noexcept;
 
   const std::unique_ptr<PageFile> file_;

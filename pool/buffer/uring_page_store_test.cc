@@ -14,6 +14,7 @@
 #include "pool/buffer/ring_calls.h"
 #include "pool/buffer/testing/page_buffers.h"
 #include "pool/buffer/testing/page_store_conformance_test_suite.h"
+#include "pool/buffer/testing/reads_in_windows.h"
 
 namespace granary {
 namespace {
@@ -109,7 +110,7 @@ class FailingRings final : public RingCalls {
     --registered;
     return RingCalls::UnregisterBuffers(ring);
   }
-  int SubmitAndWait(io_uring* ring) noexcept override {
+  int SubmitAndWait(io_uring* ring, unsigned completions) noexcept override {
     if (before_submission) before_submission(ring);
     const bool fails = Fails();
     if (fails || submissions_fail != 0) {
@@ -118,7 +119,7 @@ class FailingRings final : public RingCalls {
       if (fails_after_submission) (void)::io_uring_submit(ring);
       return fails ? -error_number_ : -submission_errno;
     }
-    return RingCalls::SubmitAndWait(ring);
+    return RingCalls::SubmitAndWait(ring, completions);
   }
 
  private:
@@ -169,14 +170,20 @@ class UringPageStoreTest : public testing::Test {
     return static_cast<size_t>(std::count_if(
         writes.begin(), writes.end(), [](const auto& write) { return write.error_number != 0; }));
   }
-  // Returns how many pages are not of this version.
-  size_t ReadAll(uint64_t version) {
+  // Returns how many pages are not of this version. With windows, they come in so many.
+  size_t ReadAll(uint64_t version, size_t windows = 0) {
     std::vector<PageRead> reads;
     for (size_t i = 0; i < kPages; ++i) {
       buffers_.Fill(i, 1, 4711);
       reads.push_back({.page = PageAt(i), .bytes = buffers_[i]});
     }
-    store_->Read(reads);
+    if (windows != 0) {
+      ReadsInWindows in_windows(reads, 25, windows);
+      store_->ReadEach(in_windows);
+      EXPECT_TRUE(in_windows.AllAreDone());
+    } else {
+      store_->Read(reads);
+    }
     size_t wrong = 0;
     for (size_t i = 0; i < kPages; ++i) {
       if (reads[i].error_number != 0 || !buffers_.Holds(i, PageAt(i), version)) ++wrong;
@@ -300,6 +307,7 @@ TEST_F(UringPageStoreTest, ARingThatBreaksAnywhereHarmsNoPage) {
       EXPECT_EQ(WriteAll(2), 0u);
       rings_.FailCall(0, 0);
       EXPECT_EQ(ReadAll(2), 0u);
+      EXPECT_EQ(ReadAll(2, 3), 0u);
       const uint64_t requests = store_->requests();
       EXPECT_EQ(ReadAll(2), 0u);
       EXPECT_EQ(store_->PageCount(), PageAt(kPages - 1) + 1);
@@ -310,6 +318,39 @@ TEST_F(UringPageStoreTest, ARingThatBreaksAnywhereHarmsNoPage) {
       rings_.submission_errors = 0;
     }
   }
+}
+
+TEST_F(UringPageStoreTest, ARingThatBreaksAnywhereHarmsNoPageOfAWindow) {
+  for (const bool after_submission : {false, true}) {
+    for (const size_t windows : {size_t{1}, size_t{2}, size_t{5}}) {
+      for (size_t nth = 1; nth < 60; nth += 5) {
+        SCOPED_TRACE("submission " + std::to_string(nth) + (after_submission ? " is done" : "") +
+                     ", windows: " + std::to_string(windows));
+        Make({.queue_depth = 16, .rings = 1});
+        rings_.fails_after_submission = after_submission;
+        rings_.FailCall(nth, EBADF);
+        EXPECT_EQ(ReadAll(1, windows), 0u);
+        rings_.FailCall(0, 0);
+        EXPECT_EQ(ReadAll(1, windows), 0u);
+        store_.reset();
+      }
+    }
+  }
+}
+
+// From the first page to the last, whatever the windows.
+TEST_F(UringPageStoreTest, KeepsAsMuchInFlightWhileWindowsCome) {
+  constexpr unsigned kDepth = 16;
+  Make({.queue_depth = kDepth, .rings = 1});
+  const uint64_t before = store_->requests();
+  unsigned least = kDepth;
+  rings_.before_submission = [&](io_uring* ring) {
+    const unsigned in_flight = ring->sq.sqe_tail - *ring->cq.khead;
+    if (store_->requests() - before < kPages / 3) least = std::min(least, in_flight);
+    EXPECT_LE(in_flight, kDepth);
+  };
+  EXPECT_EQ(ReadAll(1, 16), 0u);
+  EXPECT_EQ(least, kDepth);
 }
 
 TEST_F(UringPageStoreTest, AKernelThatNeverTakesAnythingIsGivenUp) {

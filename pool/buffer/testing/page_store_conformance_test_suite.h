@@ -27,6 +27,7 @@
 #include "memory/testing/random_seed.h"
 #include "pool/buffer/page_store.h"
 #include "pool/buffer/testing/page_buffers.h"
+#include "pool/buffer/testing/reads_in_windows.h"
 
 namespace granary {
 
@@ -111,6 +112,38 @@ TEST_P(PageStoreConformanceTest, ReadsWhatWasWritten) {
   Put({1}, 2);
   EXPECT_EQ(store().PageCount(), 3u);
   Expect({{2, 1}, {0, 1}, {1, 2}, {0, 1}});
+}
+
+TEST_P(PageStoreConformanceTest, ReadsWhatComesInWindowsAsItReadsABatch) {
+  constexpr size_t kCount = 300;
+  std::vector<uint64_t> pages(kCount);
+  std::iota(pages.begin(), pages.end(), 0);
+  Put(pages, 1);
+  std::mt19937_64 random(RandomTestSeed());
+  for (const auto& [window_max, windows] :
+       {std::pair{1, 1}, std::pair{7, 1}, std::pair{3, 4}, std::pair{64, 2}, std::pair{1000, 3}}) {
+    SCOPED_TRACE(std::to_string(windows) + " windows of " + std::to_string(window_max));
+    PageBuffers buffers = Buffers(kCount);
+    std::vector<PageRead> reads;
+    for (size_t i = 0; i < kCount; ++i) {
+      // One in ten is behind the end; neighbours are there as well.
+      const uint64_t page = i % 3 == 0 ? random() % (kCount + kCount / 10) : reads.back().page + 1;
+      buffers.Fill(i, ~page, 4711);
+      reads.push_back({.page = page, .bytes = buffers[i], .error_number = 4711});
+    }
+    ReadsInWindows in_windows(reads, static_cast<size_t>(window_max), static_cast<size_t>(windows));
+    store().ReadEach(in_windows);
+    EXPECT_TRUE(in_windows.AllAreDone());
+    for (size_t i = 0; i < kCount; ++i) {
+      const bool is_there = reads[i].page < kCount;
+      ASSERT_EQ(reads[i].error_number, is_there ? 0 : ENODATA) << "page " << reads[i].page;
+      if (is_there) {
+        ASSERT_TRUE(buffers.Holds(i, reads[i].page, 1)) << "page " << reads[i].page;
+      }
+    }
+    ReadsInWindows none({}, 1, 1);
+    store().ReadEach(none);
+  }
 }
 
 TEST_P(PageStoreConformanceTest, ThereIsNoPageAtTheEndAndThoseBesideItAreRead) {
