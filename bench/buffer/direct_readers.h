@@ -20,8 +20,8 @@ constexpr unsigned DirectDepthOf(size_t threads) {
   return kDirectDepth / static_cast<unsigned>(threads);
 }
 
-// granary's pool, which is asked for some pages ahead of need: as many as it sends for in one
-// batch, so that the next request follows when one comes back, and not when the last one does.
+// granary's pool, which is asked for pages ahead of need: no more than its policy keeps until they
+// are fixed for the first time.
 class DirectPool : public PoolOnFile {
  public:
   static constexpr const char* kName = "granary";

@@ -121,11 +121,13 @@ void RegisterDirect(const std::string& implementation, size_t thread_count,
 void RegisterMisses() {
   for (const size_t thread_count : {1u, 2u}) {
     Register<FilePoolPosix>("miss", thread_count);
-    Register<BarePreadv>("miss", thread_count);
+    Register<BareIntoOnePage>("miss", thread_count);
+    Register<BareIntoFrames>("miss", thread_count);
   }
   Register<FilePoolPosixAhead>("miss_ahead", 1);
   Register<FilePoolUringAhead>("miss_ahead", 1);
-  Register<BarePreadv>("miss_ahead", 1);
+  Register<BareIntoOnePage>("miss_ahead", 1);
+  Register<BareIntoFrames>("miss_ahead", 1);
   for (const size_t thread_count : {1u, 2u}) {
     RegisterDirect(DirectPool::kName, thread_count, ReadDirectly);
     RegisterDirect("fio", thread_count, ReadByFio);

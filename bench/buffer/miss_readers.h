@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -42,25 +44,40 @@ class FilePool : public PoolOnFile {
   }
 };
 
-// The system call that brings a page, and nothing else: always into the same memory of the thread.
+// Where bare reads go to.
+enum class Into : uint8_t {
+  kOnePage,  // Always into the same memory of the thread.
+  kFrames,   // One page after the other, into half as much memory as the pool has.
+};
+
+// The system call that brings a page, and nothing else.
+template <Into kInto>
 class BarePreadv {
  public:
-  static constexpr const char* kName = "raw";
+  static constexpr const char* kName = kInto == Into::kOnePage ? "raw" : "raw_frames";
 
-  BarePreadv(size_t pages, size_t /*frames*/) : file_(pages) {}
+  BarePreadv(size_t pages, size_t frames) : file_(pages) {
+    for (Memory& memory : memories_) {
+      memory.pages.emplace(kInto == Into::kOnePage ? 1 : frames / kThreadsMax);
+    }
+  }
 
   std::string why_skipped() const { return {}; }
 
   uint64_t ReadAll(std::span<const uint32_t> pages) {
-    alignas(kPageBytes) std::array<std::byte, kPageBytes> buffer;
+    std::unique_lock<std::mutex> lock;
+    const PageMemory& to = TakeMemory(lock);
     uint64_t words = 0;
+    size_t next = 0;
     for (const uint32_t page : pages) {
-      const iovec piece = {buffer.data(), buffer.size()};
+      std::byte* const bytes = to.At(next);
+      if (++next == to.count()) next = 0;
+      const iovec piece = {bytes, kPageBytes};
       const auto offset = static_cast<off_t>(page * kPageBytes);
       if (::preadv(file_.descriptor(), &piece, 1, offset) != static_cast<ssize_t>(kPageBytes)) {
         Die("page " + std::to_string(page) + " cannot be read");
       }
-      words += ReadWord(buffer.data(), page);
+      words += ReadWord(bytes, page);
     }
     brought_.fetch_add(pages.size(), std::memory_order_relaxed);
     return words;
@@ -69,10 +86,29 @@ class BarePreadv {
   uint64_t brought() const { return brought_.load(std::memory_order_relaxed); }
 
  private:
+  static constexpr size_t kThreadsMax = 2;
+
+  struct Memory {
+    std::mutex mutex;
+    std::optional<PageMemory> pages;
+  };
+
+  // One that no other thread has.
+  const PageMemory& TakeMemory(std::unique_lock<std::mutex>& lock) {
+    for (Memory& memory : memories_) {
+      lock = std::unique_lock(memory.mutex, std::try_to_lock);
+      if (lock.owns_lock()) return *memory.pages;
+    }
+    Die("there are more threads than memories");
+  }
+
   const PageFileOnDisk file_;
+  std::array<Memory, kThreadsMax> memories_;
   std::atomic<uint64_t> brought_ = 0;
 };
 
+using BareIntoOnePage = BarePreadv<Into::kOnePage>;
+using BareIntoFrames = BarePreadv<Into::kFrames>;
 using FilePoolPosix = FilePool<IoEngine::kPosix, false>;
 using FilePoolPosixAhead = FilePool<IoEngine::kPosix, true>;
 using FilePoolUringAhead = FilePool<IoEngine::kUring, true>;

@@ -36,13 +36,16 @@ inline void WriteWord(std::byte* bytes, uint64_t page) {
 class PageMemory {
  public:
   explicit PageMemory(size_t pages)
-      : memory_(Surely(SystemMemory::Reserve({.reserve_bytes = pages * kPageBytes}))) {
+      : count_(pages),
+        memory_(Surely(SystemMemory::Reserve({.reserve_bytes = pages * kPageBytes}))) {
     for (size_t page = 0; page < pages; ++page) WriteWord(At(page), page);
   }
 
+  size_t count() const { return count_; }
   std::byte* At(size_t page) const { return memory_.data() + page * kPageBytes; }
 
  private:
+  const size_t count_;
   SystemMemory memory_;
 };
 

@@ -57,8 +57,8 @@ TEST_F(PrefetchTest, PagesOfManyFilesInAnyOrderComeOnce) {
 TEST_F(PrefetchTest, PagesThatThereAreNotAreLeftOut) {
   Make(100);
   const FileId file = Attach();
-  const PageId ids[] = {{file, kPages},     {file, 1},  {file, 2 * kPages}, {file, UINT64_MAX},
-                        {file, kPages - 1}, {7, 1},     {~FileId{0}, 1},    {file, 2},
+  const PageId ids[] = {{file, kPages},     {file, 1}, {file, 2 * kPages}, {file, UINT64_MAX},
+                        {file, kPages - 1}, {7, 1},    {~FileId{0}, 1},    {file, 2},
                         {file, kPages + 1}, {file, 3}};
   EXPECT_EQ(pool_->Prefetch(ids), 4U);
   EXPECT_EQ(pool_->Stats().read_errors, 0U);
