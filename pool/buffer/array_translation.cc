@@ -81,9 +81,8 @@ Expected<void> ArrayTranslation::AddFile(FileId file, uint64_t pages) {
     if (!leaf_memory) return tl::unexpected(std::move(leaf_memory.error()));
     const std::scoped_lock lock(give_back_mutex_);
     outgrown_.reserve(outgrown_.size() + 1);
-    outgrown_.push_back(std::move(memory));
-    memory.entries = std::move(*entry_memory);
-    memory.leaves = std::move(*leaf_memory);
+    outgrown_.push_back(std::exchange(
+        memory, {.entries = std::move(*entry_memory), .leaves = std::move(*leaf_memory)}));
   }
   // Entries and leaves that are all zeros are as their constructors make them.
   its.entries = reinterpret_cast<PageEntry*>(memory.entries.data());

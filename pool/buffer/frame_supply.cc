@@ -352,9 +352,9 @@ void FrameSupply::PrefetchEntries(std::span<const FrameIndex> frames) const noex
 
 std::optional<Error> FrameSupply::WriteDirty(std::span<FrameIndex> frames, Writes writes) {
   if (writes == Writes::kInLog) {
-    const auto rest = std::ranges::partition(
-        frames, [&](FrameIndex frame) { return write_back_.IsInLog(frame); });
-    frames = frames.first(frames.size() - rest.size());
+    const auto rest = std::partition(frames.begin(), frames.end(),
+                                     [&](FrameIndex frame) { return write_back_.IsInLog(frame); });
+    frames = frames.first(static_cast<size_t>(rest - frames.begin()));
   }
   std::optional<Error> error;
   while (!frames.empty()) {
