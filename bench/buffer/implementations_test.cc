@@ -81,7 +81,8 @@ void CheckReader() {
 
 TEST(MissReadersTest, EveryPageIsReadAndThreeQuartersAreBrought) {
   CheckReader<FilePoolPosix>();
-  CheckReader<BarePreadv>();
+  CheckReader<BareIntoOnePage>();
+  CheckReader<BareIntoFrames>();
 }
 
 TEST(MissReadersTest, PagesThatArePrefetchedAreThemselves) {
