@@ -88,7 +88,7 @@ class GranaryTree {
   };
 
  private:
-  // Pages are two thirds full if keys come ascending, and half if the worst comes.
+  // Pages are half full if the worst comes.
   static size_t PagesMax(size_t entries) { return entries / 100 + 16; }
 
   GranaryTree(size_t frames, bool has_evictor)

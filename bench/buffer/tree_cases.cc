@@ -27,8 +27,8 @@ constexpr size_t kScanned = 100;
 // About 100 MiB of pages.
 constexpr size_t kEntries = 4'000'000;
 
-// Of a tree that is larger than memory: its leaves are about 8,000, four times the pages that there
-// is room for.
+// Of a tree that is larger than memory: granary's has about 5,700 leaves, LMDB's 8,700, where there
+// is room for 2,000 pages.
 constexpr size_t kLargeEntries = 1'350'000;
 constexpr size_t kFrames = 2'000;
 constexpr size_t kLargeAsked = 2'048;

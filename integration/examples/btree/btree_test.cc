@@ -195,6 +195,79 @@ TEST(BTreeTest, ShrinksToOneEmptyLeafAndGrowsAgainInThePagesThatItHas) {
   }
 }
 
+// As long as they come nearly so: of some writers, whose keys are taken in order and inserted in
+// another.
+TEST(BTreeTest, KeysInOrderLeaveFullLeaves) {
+  constexpr Key kCount = kCheckedBuild ? 4000 : 40'000;
+  constexpr Key kLateBy = 3;
+  const NodeLayout layout(TreeFile::kPageBytes, TreeFile(32).tree_options().header_bytes);
+  const double per_leaf = static_cast<double>(layout.CountMax({}));
+  for (const bool is_rising : {true, false}) {
+    for (const bool is_late : {false, true}) {
+      SCOPED_TRACE(std::string(is_rising ? "rising" : "falling") + (is_late ? ", some late" : ""));
+      TreeFile file(64);
+      auto tree = MakeTree(file);
+      Model model;
+      for (Key i = 0; i < kCount; ++i) {
+        // Each few in reverse.
+        const Key few = i / kLateBy * kLateBy;
+        const Key in_turn = is_late && few + kLateBy <= kCount ? 2 * few + kLateBy - 1 - i : i;
+        const Key key = 1'000'000 + (is_rising ? in_turn : kCount - in_turn);
+        ASSERT_TRUE(Done(tree->Insert(key, i)));
+        model.emplace(key, i);
+      }
+      const auto report = tree->Validate();
+      ASSERT_TRUE(report) << report.error().message;
+      const double filled = static_cast<double>(kCount) / static_cast<double>(report->leaves);
+      EXPECT_GE(filled, (is_late ? 0.75 : 0.9) * per_leaf);
+      ExpectIs(*tree, model);
+    }
+  }
+}
+
+// As a queue is used, a stack, and who takes back what he has just put there.
+TEST(BTreeTest, NodesAtTheEdgesHaveFewKeysAndMayLoseThem) {
+  TreeFile file(64);
+  auto tree = MakeTree(file);
+  Model model;
+  const auto insert = [&](Key key) {
+    ASSERT_TRUE(Done(tree->Insert(key, key)));
+    model.emplace(key, key);
+  };
+  const auto erase = [&](Key key) {
+    ASSERT_TRUE(Done(tree->Erase(key)));
+    model.erase(key);
+  };
+  constexpr Key kFirst = 1'000'000;
+  constexpr Key kCount = kCheckedBuild ? 2000 : 20'000;
+  constexpr Key kInQueue = 1000;
+  for (Key i = 0; i < kCount; ++i) {
+    ASSERT_NO_FATAL_FAILURE(insert(kFirst + i));
+    if (i >= kInQueue) {
+      ASSERT_NO_FATAL_FAILURE(erase(kFirst + i - kInQueue));
+    }
+    // The one above goes and comes at every step.
+    ASSERT_NO_FATAL_FAILURE(insert(kFirst + i + 1));
+    ASSERT_NO_FATAL_FAILURE(erase(kFirst + i + 1));
+    if (i % 97 == 0) {
+      const auto report = tree->Validate();
+      ASSERT_TRUE(report) << report.error().message;
+    }
+  }
+  ExpectIs(*tree, model);
+  while (!model.empty()) {
+    ASSERT_NO_FATAL_FAILURE(erase(model.rbegin()->first));
+    if (!model.empty()) {
+      ASSERT_NO_FATAL_FAILURE(erase(model.begin()->first));
+    }
+    if (model.size() % 97 == 0) {
+      const auto report = tree->Validate();
+      ASSERT_TRUE(report) << report.error().message;
+    }
+  }
+  ExpectIs(*tree, model);
+}
+
 TEST(BTreeTest, IsThereWhenTheFileIsAttachedAgain) {
   TreeFile file(32);
   Model model;

@@ -44,7 +44,11 @@ struct NodeHeader {
 
   bool is_leaf() const noexcept { return level == 0; }
   // The root has all keys. No other node has: there are at least two on each level below it.
-  bool is_root() const noexcept { return lower == 0 && upper == kKeyMax; }
+  bool is_root() const noexcept { return is_leftmost() && is_rightmost(); }
+  // Of its level.
+  bool is_leftmost() const noexcept { return lower == 0; }
+  bool is_rightmost() const noexcept { return upper == kKeyMax; }
+  bool is_at_edge() const noexcept { return is_leftmost() || is_rightmost(); }
 };
 static_assert(sizeof(NodeHeader) == 24);
 
@@ -71,8 +75,17 @@ class NodeLayout {
                             : (bytes - sizeof(uint64_t)) / (sizeof(Key) + sizeof(uint64_t));
   }
   // Keys that a node has at least, but for the root. A quarter, so that a node that was just split
-  // or merged is far from the next time.
-  size_t CountMin(const NodeHeader& header) const noexcept { return CountMax(header) / 4; }
+  // or merged is far from the next time; and one at an edge of the tree, where keys that rise or
+  // fall leave few in the outermost node and all others full.
+  size_t CountMin(const NodeHeader& header) const noexcept {
+    return header.is_at_edge() ? 1 : CountMax(header) / 4;
+  }
+  // Keys of a full node that the outermost of the two has that it is split into, where keys rise or
+  // fall. The others stay, with room for some that come late.
+  size_t CountAtEdge(const NodeHeader& header) const noexcept {
+    constexpr size_t kLeast = 2;
+    return std::max(CountMax(header) / 16, kLeast);
+  }
 
   size_t KeyAt(size_t index) const noexcept {
     return base_ + sizeof(NodeHeader) + index * sizeof(Key);

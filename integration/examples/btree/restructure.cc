@@ -109,11 +109,17 @@ Expected<bool> BTree::MakeRoomLatched(Change change, Key key, PageReservation& r
 
 // --- Splitting ----------------------------------------------------------------------------------
 
-// Half of the entries; two thirds where keys come in their order, each above all others.
+// Half of them. At an edge of the tree a key that is above or below nearly all says that keys come
+// in their order, and no others will come to what is behind them: that is left full (as InnoDB
+// does, which leaves a sixteenth of a page).
 size_t BTree::KeptInSplit(const Node& node, Key key) const noexcept {
   const NodeHeader header = node.header();
-  const bool is_rising = header.upper == kKeyMax && key > node.key(header.count - 1U);
-  return is_rising ? header.count * size_t{2} / 3 : header.count / size_t{2};
+  const size_t outermost = layout_.CountAtEdge(header);
+  if (header.is_rightmost() && key > node.key(header.count - outermost)) {
+    return header.count - outermost;
+  }
+  if (header.is_leftmost() && key < node.key(outermost - 1)) return outermost;
+  return header.count / size_t{2};
 }
 
 Expected<void> BTree::Split(ExclusivePage& parent, size_t index, ExclusivePage& node, Key key,
