@@ -57,6 +57,11 @@ Expected<void> BufferPoolOptions::Validate() const {
                                       " free frames of " + std::to_string(frames),
                                   kWhere));
   }
+  if (prefetch_threads > kPrefetchThreadsMax) {
+    return tl::unexpected(Invalid("prefetch_threads is " + std::to_string(prefetch_threads) +
+                                      ", and may be " + std::to_string(kPrefetchThreadsMax),
+                                  kWhere));
+  }
   if (double_write != nullptr && double_write->page_bytes() != pages->page_bytes()) {
     return tl::unexpected(
         Invalid("the store for images has pages of " + std::to_string(double_write->page_bytes()) +
@@ -100,7 +105,9 @@ BufferPoolCore::BufferPoolCore(const BufferPoolOptions& options, Parts parts)
       gate_(options.wal_gate),
       frame_wait_(options.frame_wait),
       evictor_high_frames_(HighFrames(options)),
-      ring_(*parts_.supply, options.scan_ring_frames) {
+      ring_(*parts_.supply, options.scan_ring_frames),
+      prefetcher_(std::in_place, options.prefetch_threads,
+                  [this](buffer::Prefetcher::Some& some) { BringInBackground(some); }) {
   if (options.has_evictor && LowFrames(options) != 0) {
     try {
       evictor_ = std::make_unique<buffer::Evictor>([this] {
@@ -122,6 +129,7 @@ void BufferPoolCore::Start() {
 
 void BufferPoolCore::Stop() noexcept {
   if (budget_ != nullptr) budget_->RemoveReclaimer(*this);
+  prefetcher_.reset();
   evictor_.reset();
   // Nobody has a page latched: what is resident goes, written or not.
   buffer::PoolParts& its = parts();
@@ -207,6 +215,7 @@ Expected<void> BufferPoolCore::Detach(FileId file) {
         .message = std::string(found->store->name()) + " has pages that somebody has, or asks for",
         .where = kWhere});
   };
+  prefetcher_->Forget(file);
   if (auto flushed = FlushPaced(UINT64_MAX, file, SIZE_MAX); !flushed) return flushed;
   if (auto synced = found->store->Sync(); !synced) return synced;
   parts_.supply->ReturnAll();

@@ -22,6 +22,7 @@
 #include "pool/buffer/page_guard.h"
 #include "pool/buffer/page_types.h"
 #include "pool/buffer/pool_parts.h"
+#include "pool/buffer/prefetcher.h"
 #include "pool/buffer/write_back.h"
 
 namespace granary {
@@ -97,6 +98,12 @@ class BufferPoolCore : private Reclaimer {
   // are free frames or clean pages to evict; returns how many it brought. Waits for the reads; an
   // error of a page is not told before the page is fixed.
   size_t Prefetch(std::span<const PageId> pages, Access access = Access::kWillNeed) noexcept;
+
+  // The same without waiting: one of the pool's threads brings them, in about this order, while the
+  // caller goes on. A fix of one that is on its way waits for that read; of one that is not yet, it
+  // reads. Returns how many from the front were taken: thousands wait at most, and of pages for
+  // which there are no frames nothing is heard again. Costs a lock, and now and then a wake-up.
+  size_t StartPrefetch(std::span<const PageId> pages, Access access = Access::kWillNeed) noexcept;
 
   // --- Writing
   // ------------------------------------------------------------------------------------
@@ -193,6 +200,7 @@ class BufferPoolCore : private Reclaimer {
  private:
   using Loaded = buffer::PageEntry::Loaded;
 
+  template <class Asked>
   class PrefetchReads;
 
   // Whether others that have memory under the budget may have to give some up for an entry. They
@@ -211,6 +219,10 @@ class BufferPoolCore : private Reclaimer {
   [[gnu::cold]] Error WhyUnread(PageId id, FrameIndex frame, int error_number);
   // An entry that the caller brings the page of; nothing if it is there or somebody else brings it.
   Expected<buffer::PageEntry*> BeginBringing(PageId id, Asks asks);
+  // Brings what is there of the pages that Asked.Take() names; false if there were no frames.
+  template <class Asked>
+  bool BringAhead(Asked& asked, FileId file, Access access, size_t* brought) noexcept;
+  void BringInBackground(buffer::Prefetcher::Some& some) noexcept;
   // True if there may be memory now that there was not.
   [[gnu::cold]] bool MakeRoomForEntries(Asks asks) noexcept;
   void EndBringing(buffer::PageEntry& entry, PageId id, FrameIndex frame, Lsn lsn, Access access,
@@ -242,6 +254,9 @@ class BufferPoolCore : private Reclaimer {
   std::atomic<uint64_t> prefetched_ = 0;
   std::atomic<uint64_t> read_errors_ = 0;
   std::atomic<uint64_t> waits_ = 0;
+
+  // Uses the rest.
+  std::optional<buffer::Prefetcher> prefetcher_;
 };
 
 }  // namespace granary

@@ -24,6 +24,7 @@ class WalGate;
 struct BufferPoolOptions {
   static constexpr size_t kFramesMin = 1;
   static constexpr size_t kBatchPagesMax = 1024;
+  static constexpr size_t kPrefetchThreadsMax = 64;
 
   // Where frames come from, and what size pages have; outlives the pool.
   PagePool* pages = nullptr;
@@ -55,6 +56,10 @@ struct BufferPoolOptions {
   // Pages that are written in one batch; 1 to kBatchPagesMax. So many pages of memory are the
   // pool's besides the frames.
   size_t write_batch_pages = 64;
+  // Threads that bring the pages of StartPrefetch, from the first one that is asked for on; up to
+  // kPrefetchThreadsMax. One keeps a device busy whose reads take it a few microseconds each; 0:
+  // none are taken.
+  size_t prefetch_threads = 1;
   // Of scans that have no PageScope.
   size_t scan_ring_frames = 64;
   // How long a fix waits when no frame can be had, before it fails.

@@ -144,7 +144,7 @@ void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
         } else if (what < 96) {
           const PageId ahead[] = {
               id, {file, (page + 1) % page_count}, {file, (page + 2) % page_count}};
-          (void)pool->Prefetch(ahead);
+          (void)(by_view ? pool->Prefetch(ahead) : pool->StartPrefetch(ahead));
         } else if (what < 97) {
           (void)pool->TrimEntries();
         } else if (what < 98) {

@@ -12,13 +12,13 @@ using buffer::FixSections;
 using buffer::PageEntry;
 
 // The pages of one file that are asked for and not there, a window at a time: while the pages of
-// some are read, the next one's frames are found.
+// some are read, the next one's frames are found. Asked.Take(numbers) is the next numbers of pages.
+template <class Asked>
 class BufferPoolCore::PrefetchReads final : public PageReads {
  public:
-  // Pages of other files among them are left out.
-  PrefetchReads(BufferPoolCore& pool, std::span<const PageId> pages, FileId file, Access access)
+  PrefetchReads(BufferPoolCore& pool, Asked& asked, FileId file, Access access)
       : pool_(pool),
-        asked_(pages),
+        asked_(asked),
         file_(file),
         // What lies behind the end would be an error of the store.
         pages_end_(std::min(pool.parts().translation.PagesOf(file),
@@ -30,8 +30,9 @@ class BufferPoolCore::PrefetchReads final : public PageReads {
   std::span<PageRead> Next() noexcept override {
     Window& window = windows_[next_];
     if (window.left != 0) return {};
-    while (window.left == 0 && has_frames_ && !asked_.empty()) Fill(window);
-    next_ = (next_ + 1) % kWindows;
+    while (window.left == 0 && has_frames_ && Fill(window)) {
+    }
+    if (window.left != 0) next_ = (next_ + 1) % kWindows;
     return std::span(window.reads).first(window.left);
   }
 
@@ -39,19 +40,22 @@ class BufferPoolCore::PrefetchReads final : public PageReads {
     Window& window = *std::ranges::find_if(windows_, [&](const Window& one) {
       return &pages.front() >= one.reads.data() && &pages.front() < one.reads.data() + kWindowPages;
     });
+    size_t brought = 0;
     for (const PageRead& read : pages) {
       const PageId id = {file_, read.page};
       PageEntry& entry = *window.entries[static_cast<size_t>(&read - window.reads.data())];
       const FrameIndex frame = pool_.parts().frames.IndexOf(read.bytes);
       if (const auto lsn = pool_.Judge(id, frame, read.error_number)) {
         pool_.EndBringing(entry, id, frame, *lsn, access_, ring_, Loaded::kUnpinned);
-        ++brought_;
+        ++brought;
       } else {
         pool_.GiveUpBringing(entry, id);
         pool_.parts_.supply->Return(frame);
       }
     }
     window.left -= pages.size();
+    brought_ += brought;
+    pool_.prefetched_.fetch_add(brought, std::memory_order_relaxed);
   }
 
   size_t brought() const noexcept { return brought_; }
@@ -69,20 +73,19 @@ class BufferPoolCore::PrefetchReads final : public PageReads {
     std::array<PageEntry*, kWindowPages> entries;
   };
 
-  // Neighbours in the file are neighbours in the window: a store reads them together.
-  void Fill(Window& window) noexcept {
-    std::array<uint64_t, kWindowPages> numbers;
-    size_t count = 0;
-    size_t seen = 0;
-    for (; seen < asked_.size() && count < window_pages_; ++seen) {
-      const PageId id = asked_[seen];
-      if (id.file == file_ && id.page < pages_end_) numbers[count++] = id.page;
+  // Neighbours in the file are neighbours in the window: a store reads them together. False if
+  // there is nothing more to bring.
+  bool Fill(Window& window) noexcept {
+    std::array<uint64_t, kWindowPages> room;
+    const auto taken = std::span(room).first(asked_.Take(std::span(room).first(window_pages_)));
+    const auto behind = std::remove_if(taken.begin(), taken.end(),
+                                       [&](uint64_t page) { return page >= pages_end_; });
+    const auto numbers = taken.first(static_cast<size_t>(behind - taken.begin()));
+    std::sort(numbers.begin(), numbers.end());
+    for (size_t i = 0; i < numbers.size() && has_frames_; ++i) {
+      if (!IsThere(numbers[i])) Begin(numbers[i], numbers.size() - i, window);
     }
-    asked_ = asked_.subspan(seen);
-    std::sort(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(count));
-    for (size_t i = 0; i < count && has_frames_; ++i) {
-      if (!IsThere(numbers[i])) Begin(numbers[i], count - i, window);
-    }
+    return !taken.empty();
   }
 
   bool IsThere(uint64_t page) const noexcept {
@@ -109,7 +112,7 @@ class BufferPoolCore::PrefetchReads final : public PageReads {
   }
 
   BufferPoolCore& pool_;
-  std::span<const PageId> asked_;
+  Asked& asked_;
   const FileId file_;
   const uint64_t pages_end_;
   const size_t window_pages_;
@@ -121,18 +124,49 @@ class BufferPoolCore::PrefetchReads final : public PageReads {
   bool has_frames_ = true;
 };
 
+namespace {
+
+// Those of one file among some pages.
+class OfFile {
+ public:
+  OfFile(std::span<const PageId> pages, FileId file) noexcept : pages_(pages), file_(file) {}
+
+  size_t Take(std::span<uint64_t> numbers) noexcept {
+    size_t count = 0;
+    size_t seen = 0;
+    for (; seen < pages_.size() && count < numbers.size(); ++seen) {
+      if (pages_[seen].file == file_) numbers[count++] = pages_[seen].page;
+    }
+    pages_ = pages_.subspan(seen);
+    return count;
+  }
+
+ private:
+  std::span<const PageId> pages_;
+  const FileId file_;
+};
+
+}  // namespace
+
+template <class Asked>
+bool BufferPoolCore::BringAhead(Asked& asked, FileId file, Access access,
+                                size_t* brought) noexcept {
+  buffer::BufferedFile* const its = parts().files.Find(file);
+  if (its == nullptr) return true;
+  PrefetchReads<Asked> reads(*this, asked, file, access);
+  its->store->ReadEach(reads);
+  *brought += reads.brought();
+  return reads.has_frames();
+}
+
 size_t BufferPoolCore::Prefetch(std::span<const PageId> pages, Access access) noexcept {
   // Where files alternate, so many pages are gone through file by file.
   constexpr size_t kMixedPages = 128;
   size_t brought = 0;
   bool has_frames = true;
   const auto read = [&](std::span<const PageId> some, FileId file) {
-    buffer::BufferedFile* const its = parts().files.Find(file);
-    if (its == nullptr) return;
-    PrefetchReads reads(*this, some, file, access);
-    its->store->ReadEach(reads);
-    brought += reads.brought();
-    has_frames = reads.has_frames();
+    OfFile of_file(some, file);
+    has_frames = BringAhead(of_file, file, access, &brought);
   };
   while (!pages.empty() && has_frames) {
     const auto other = std::ranges::find_if(
@@ -150,8 +184,17 @@ size_t BufferPoolCore::Prefetch(std::span<const PageId> pages, Access access) no
       if (std::ranges::none_of(some.first(i), is_of_file)) read(some, some[i].file);
     }
   }
-  prefetched_.fetch_add(brought, std::memory_order_relaxed);
   return brought;
+}
+
+void BufferPoolCore::BringInBackground(buffer::Prefetcher::Some& some) noexcept {
+  size_t brought = 0;
+  // What there were no frames for is forgotten; what waits behind it is tried when its turn comes.
+  (void)BringAhead(some, some.file(), some.access(), &brought);
+}
+
+size_t BufferPoolCore::StartPrefetch(std::span<const PageId> pages, Access access) noexcept {
+  return prefetcher_->Ask(pages, access);
 }
 
 }  // namespace granary

@@ -28,14 +28,19 @@ granary::Expected<uint64_t> Sum(granary::BufferPool& pool, granary::FileId file,
 // [/sample]
 
 // [sample]
-// The same for pages that are known beforehand, here and there in the file.
+// The same for pages that are known beforehand, here and there in the file: while one is read,
+// those behind it come.
 granary::Expected<uint64_t> SumOf(granary::BufferPool& pool, std::span<const granary::PageId> ids) {
-  constexpr size_t kAhead = 32;
+  constexpr size_t kAhead = 64;
+  constexpr size_t kAtOnce = 16;
   uint64_t sum = 0;
+  size_t asked = 0;
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (i % kAhead == 0) {
-      // In few calls; what cannot be brought is brought, or refused, when it is fixed.
-      (void)pool.Prefetch(ids.subspan(i, std::min(kAhead, ids.size() - i)));
+    while (asked < ids.size() && asked < i + kAhead) {
+      const auto some = ids.subspan(asked, std::min(kAtOnce, ids.size() - asked));
+      // What is not taken is brought, or refused, when it is fixed.
+      (void)pool.StartPrefetch(some);
+      asked += some.size();
     }
     auto fixed = pool.FixShared(ids[i]);
     if (!fixed) return tl::unexpected(fixed.error());
