@@ -24,10 +24,7 @@ constexpr unsigned DirectDepthOf(size_t threads) {
 // are fixed for the first time.
 class DirectPool : public PoolOnFile {
  public:
-  static constexpr const char* kName = "granary";
-
-  // For so many threads, each of which has a ring.
-  DirectPool(size_t pages, size_t frames, size_t threads) : PoolOnFile(pages, frames) {
+  DirectPool(size_t pages, size_t frames) : PoolOnFile(pages, frames) {
     if (std::string why = ResidentLimit::WhyNot(path()); !why.empty()) {
       Skip(std::move(why));
       return;
@@ -35,17 +32,21 @@ class DirectPool : public PoolOnFile {
     file().Sync();
     Open({.file = {.read_only = true, .direct = true},
           .engine = IoEngine::kUring,
-          .uring = {.queue_depth = DirectDepthOf(threads),
-                    .rings = static_cast<unsigned>(threads)}});
+          .uring = {.queue_depth = kDirectDepth, .rings = 1}});
   }
 
   const std::string& path() const { return file().path(); }
 
-  // Reads the word of each; returns their sum.
-  uint64_t ReadAll(std::span<const uint32_t> pages) { return ReadAhead<kAhead>(pages); }
+  // Read the word of each; return their sum. The one goes on reading while pages come, the other
+  // waits for them.
+  uint64_t ReadStarted(std::span<const uint32_t> pages) {
+    return ReadWhileOthersCome<kAhead, kAtOnce>(pages);
+  }
+  uint64_t ReadAwaited(std::span<const uint32_t> pages) { return ReadAhead<kAhead>(pages); }
 
  private:
   static constexpr size_t kAhead = 384;
+  static constexpr size_t kAtOnce = 32;
 };
 
 }  // namespace granary::bench

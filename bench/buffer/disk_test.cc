@@ -2,7 +2,9 @@
 // many as it is told.
 #include <cstddef>
 #include <cstdint>
+#include <thread>
 
+#include "bench/buffer/bare_rings.h"
 #include "bench/buffer/direct_readers.h"
 #include "bench/buffer/fio.h"
 #include "bench/buffer/orders.h"
@@ -16,12 +18,24 @@ constexpr size_t kPages = 4'000;
 constexpr size_t kReads = 1'000;
 
 TEST(DirectPoolTest, EveryPageIsReadAndMostAreBrought) {
-  DirectPool pool(kPages, kPages / 10, 2);
-  if (!pool.why_skipped().empty()) GTEST_SKIP() << pool.why_skipped();
-  const Orders orders(Distribution::kUniform, kPages, 1, kReads);
-  EXPECT_EQ(pool.ReadAll(orders.PagesOf(0)), orders.WordsOf(0));
-  EXPECT_GE(pool.brought(), kReads * 7 / 10);
-  EXPECT_LE(pool.brought(), kReads);
+  for (const auto read_all : {&DirectPool::ReadStarted, &DirectPool::ReadAwaited}) {
+    DirectPool pool(kPages, kPages / 10);
+    if (!pool.why_skipped().empty()) GTEST_SKIP() << pool.why_skipped();
+    const Orders orders(Distribution::kUniform, kPages, 1, kReads);
+    EXPECT_EQ((pool.*read_all)(orders.PagesOf(0)), orders.WordsOf(0));
+    EXPECT_GE(pool.brought(), kReads * 7 / 10);
+  }
+}
+
+TEST(BareRingsTest, ThreadsReadEveryPage) {
+  const PageFileOnDisk file(kPages);
+  file.Sync();
+  BareRings rings(file.path(), 2, kPages / 10, 32);
+  if (!rings.why_skipped().empty()) GTEST_SKIP() << rings.why_skipped();
+  const Orders orders(Distribution::kUniform, kPages, 2, kReads);
+  std::thread other([&] { EXPECT_EQ(rings.ReadAll(orders.PagesOf(1)), orders.WordsOf(1)); });
+  EXPECT_EQ(rings.ReadAll(orders.PagesOf(0)), orders.WordsOf(0));
+  other.join();
 }
 
 TEST(FioTest, ReadsAsManyPagesAsItIsTold) {

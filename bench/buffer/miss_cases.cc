@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
+#include "bench/buffer/bare_rings.h"
 #include "bench/buffer/direct_readers.h"
 #include "bench/buffer/fio.h"
 #include "bench/buffer/miss_readers.h"
@@ -22,19 +24,24 @@ namespace {
 constexpr size_t kFrames = 4'000;
 constexpr size_t kPages = 4 * kFrames;
 
-// Ends the program if anybody has read anything else than what is in the pages.
-template <class Reader>
-double SecondsOfMisses(Reader& reader, const Orders& orders, size_t batches) {
+// Of read_all(pages) of each thread. Ends the program if anybody has read anything else than what
+// is in the pages.
+template <class ReadAll>
+double SecondsOfReads(const ReadAll& read_all, const Orders& orders, size_t batches) {
   return SecondsOnThreads(orders.threads(), [&](size_t thread, StartLine& line) {
     uint64_t words = 0;
     line.Wait();
-    for (size_t i = 0; i < batches; ++i) words += reader.ReadAll(orders.PagesOf(thread));
+    for (size_t i = 0; i < batches; ++i) words += read_all(orders.PagesOf(thread));
     const auto end = StartLine::Clock::now();
-    if (words != batches * orders.WordsOf(thread)) {
-      Die(std::string(Reader::kName) + " has read what is in no page");
-    }
+    if (words != batches * orders.WordsOf(thread)) Die("somebody has read what is in no page");
     return end;
   });
+}
+
+template <class Reader>
+double SecondsOfMisses(Reader& reader, const Orders& orders, size_t batches) {
+  return SecondsOfReads([&](std::span<const uint32_t> pages) { return reader.ReadAll(pages); },
+                        orders, batches);
 }
 
 template <class Reader>
@@ -66,34 +73,53 @@ constexpr size_t kDirectFrames = 4'000;
 constexpr size_t kDirectPages = 16 * kDirectFrames;
 constexpr size_t kDirectReads = size_t{1} << 14;
 
-// What fio reads is granary's file, which is there as long as the pool is. Nothing, if the
+// What others read is granary's file, which is there as long as the pool is. Nothing, if the
 // benchmark is skipped.
-DirectPool* PrepareDirect(benchmark::State& state, size_t thread_count) {
-  auto& pool = Prepared::Get<DirectPool>("direct" + std::to_string(thread_count), [&] {
-    return std::make_unique<DirectPool>(kDirectPages, kDirectFrames, thread_count);
-  });
+DirectPool* PrepareDirect(benchmark::State& state) {
+  auto& pool = Prepared::Get<DirectPool>(
+      "direct", [] { return std::make_unique<DirectPool>(kDirectPages, kDirectFrames); });
   if (pool.why_skipped().empty()) return &pool;
   state.SkipWithError(("skipped: " + pool.why_skipped()).c_str());
   return nullptr;
 }
 
-void ReadDirectly(benchmark::State& state, size_t thread_count) {
-  DirectPool* const pool = PrepareDirect(state, thread_count);
+// Always others: what was read the last time would be there the next.
+Orders NextDirectOrders(size_t thread_count) {
+  static size_t round = 0;
+  return Orders(Distribution::kUniform, kDirectPages, thread_count, kDirectReads, ++round);
+}
+
+void ReadDirectly(benchmark::State& state, size_t thread_count,
+                  uint64_t (DirectPool::*read_all)(std::span<const uint32_t>)) {
+  DirectPool* const pool = PrepareDirect(state);
   if (pool == nullptr) return;
   uint64_t brought = 0;
-  // What was read the last time would be there the next.
-  static size_t round = 0;
   for (auto iteration : state) {
-    const Orders orders(Distribution::kUniform, kDirectPages, thread_count, kDirectReads, ++round);
+    const Orders orders = NextDirectOrders(thread_count);
     const uint64_t before = pool->brought();
-    state.SetIterationTime(SecondsOfMisses(*pool, orders, 1));
+    state.SetIterationTime(SecondsOfReads(
+        [&](std::span<const uint32_t> pages) { return (pool->*read_all)(pages); }, orders, 1));
     brought += pool->brought() - before;
   }
   state.SetItemsProcessed(static_cast<int64_t>(brought));
 }
 
+void ReadByRings(benchmark::State& state, size_t thread_count) {
+  DirectPool* const pool = PrepareDirect(state);
+  if (pool == nullptr) return;
+  BareRings rings(pool->path(), thread_count, kDirectFrames, kDirectDepth);
+  if (!rings.why_skipped().empty()) {
+    state.SkipWithError(("skipped: " + rings.why_skipped()).c_str());
+    return;
+  }
+  for (auto iteration : state) {
+    state.SetIterationTime(SecondsOfMisses(rings, NextDirectOrders(thread_count), 1));
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(thread_count * kDirectReads));
+}
+
 void ReadByFio(benchmark::State& state, size_t thread_count) {
-  DirectPool* const pool = PrepareDirect(state, thread_count);
+  DirectPool* const pool = PrepareDirect(state);
   if (pool == nullptr) return;
   uint64_t reads = 0;
   for (auto iteration : state) {
@@ -109,11 +135,13 @@ void ReadByFio(benchmark::State& state, size_t thread_count) {
   state.SetItemsProcessed(static_cast<int64_t>(reads));
 }
 
-void RegisterDirect(const std::string& implementation, size_t thread_count,
-                    void (*read)(benchmark::State&, size_t)) {
+template <class Read>
+void RegisterDirect(const std::string& implementation, size_t thread_count, const Read& read) {
   const std::string name =
       "buffer/miss_direct/uniform/threads:" + std::to_string(thread_count) + "/" + implementation;
-  benchmark::RegisterBenchmark(name.c_str(), read, thread_count)->UseManualTime();
+  benchmark::RegisterBenchmark(name.c_str(), [read, thread_count](benchmark::State& state) {
+    read(state, thread_count);
+  })->UseManualTime();
 }
 
 }  // namespace
@@ -129,7 +157,15 @@ void RegisterMisses() {
   Register<BareIntoOnePage>("miss_ahead", 1);
   Register<BareIntoFrames>("miss_ahead", 1);
   for (const size_t thread_count : {1u, 2u}) {
-    RegisterDirect(DirectPool::kName, thread_count, ReadDirectly);
+    RegisterDirect("granary", thread_count, [](benchmark::State& state, size_t threads) {
+      ReadDirectly(state, threads, &DirectPool::ReadStarted);
+    });
+    if (thread_count == 1) {
+      RegisterDirect("granary_awaited", thread_count, [](benchmark::State& state, size_t threads) {
+        ReadDirectly(state, threads, &DirectPool::ReadAwaited);
+      });
+    }
+    RegisterDirect("raw_frames", thread_count, ReadByRings);
     RegisterDirect("fio", thread_count, ReadByFio);
   }
 }

@@ -78,6 +78,24 @@ class PoolOnFile {
     return words;
   }
 
+  // The same; pages are asked for so many ahead of their turn, a few at a time.
+  template <size_t kAhead, size_t kAtOnce>
+  uint64_t ReadWhileOthersCome(std::span<const uint32_t> pages) {
+    std::array<PageId, kAtOnce> ids;
+    uint64_t words = 0;
+    size_t asked = 0;
+    for (size_t i = 0; i < pages.size(); ++i) {
+      while (asked < pages.size() && asked < i + kAhead) {
+        const auto some = pages.subspan(asked, std::min(kAtOnce, pages.size() - asked));
+        std::ranges::transform(some, ids.begin(), [&](uint32_t page) { return IdOf(page); });
+        (void)pool_->StartPrefetch(std::span(ids).first(some.size()));
+        asked += some.size();
+      }
+      words += ReadOne(pages[i]);
+    }
+    return words;
+  }
+
   BufferPool& pool() { return *pool_; }
   const PageFileOnDisk& file() const { return file_; }
   PageId IdOf(uint64_t page) const { return {id_, page}; }
