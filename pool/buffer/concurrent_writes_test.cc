@@ -1,22 +1,15 @@
 // Pages that are on their way to their stores, while others write, sync, discard and detach.
-#include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
-#include <set>
-#include <span>
-#include <thread>
 #include <utility>
 
 #include "gtest/gtest.h"
 #include "pool/buffer/buffer_pool.h"
 #include "pool/buffer/memory_page_store.h"
+#include "pool/buffer/testing/held_store.h"
 #include "pool/page_pool.h"
 
 namespace granary {
@@ -28,96 +21,6 @@ constexpr size_t kPageBytes = 4096;
 constexpr size_t kFrames = 256;
 constexpr uint64_t kPages = 1000;
 
-// What a test sees of its stores, and how it holds them up. It outlives them.
-class Traffic {
- public:
-  // The next write waits, and those behind it do not.
-  void HoldNextWrite() {
-    const std::scoped_lock lock(mutex_);
-    holds_next_ = true;
-  }
-  void LetGo() {
-    {
-      const std::scoped_lock lock(mutex_);
-      is_let_go_ = true;
-    }
-    changed_.notify_all();
-  }
-  // False after a while in which nobody did.
-  bool AwaitHeld() {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 20s, [&] { return is_holding_; });
-  }
-
-  void Begin(std::span<const PageWrite> pages) {
-    std::unique_lock lock(mutex_);
-    for (const PageWrite& page : pages) {
-      if (!under_way_.insert(page.page).second) ++doubles;
-    }
-    ++writers_;
-    if (!std::exchange(holds_next_, false)) return;
-    is_holding_ = true;
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return is_let_go_; });
-  }
-  void End(std::span<const PageWrite> pages) {
-    const std::scoped_lock lock(mutex_);
-    for (const PageWrite& page : pages) under_way_.erase(page.page);
-    --writers_;
-  }
-  int writers() {
-    const std::scoped_lock lock(mutex_);
-    return writers_;
-  }
-
-  std::atomic<int> doubles = 0;
-  std::atomic<int> syncs = 0;
-  std::atomic<bool> went_under_a_writer = false;
-  std::function<void()> on_sync;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::set<uint64_t> under_way_;
-  int writers_ = 0;
-  bool holds_next_ = false;
-  bool is_holding_ = false;
-  bool is_let_go_ = false;
-};
-
-class HeldStore final : public PageStore {
- public:
-  explicit HeldStore(Traffic& traffic)
-      : PageStore(kPageBytes),
-        traffic_(traffic),
-        store_(*MemoryPageStore::Create(
-            {.page_bytes = kPageBytes, .pages = kPages, .capacity_pages = kPages})) {}
-  ~HeldStore() override {
-    if (traffic_.writers() != 0) traffic_.went_under_a_writer = true;
-  }
-
-  void Read(std::span<PageRead> pages) noexcept override { store_->Read(pages); }
-  void Write(std::span<PageWrite> pages) noexcept override {
-    traffic_.Begin(pages);
-    store_->Write(pages);
-    traffic_.End(pages);
-  }
-  Expected<void> Sync() override {
-    ++traffic_.syncs;
-    if (traffic_.on_sync) traffic_.on_sync();
-    return store_->Sync();
-  }
-  uint64_t PageCount() const noexcept override { return store_->PageCount(); }
-  Expected<void> Extend(uint64_t pages) override { return store_->Extend(pages); }
-  Expected<void> Truncate(uint64_t pages) override { return store_->Truncate(pages); }
-  IoLimits Limits() const noexcept override { return store_->Limits(); }
-  std::string_view name() const noexcept override { return store_->name(); }
-
- private:
-  Traffic& traffic_;
-  const std::unique_ptr<MemoryPageStore> store_;
-};
-
 class ConcurrentWritesTest : public ::testing::Test {
  protected:
   ConcurrentWritesTest() {
@@ -128,7 +31,9 @@ class ConcurrentWritesTest : public ::testing::Test {
 
   FileId Attach(Traffic& traffic) {
     AttachOptions attach;
-    attach.store = std::make_unique<HeldStore>(traffic);
+    attach.store = std::make_unique<HeldStore>(
+        traffic, MemoryPageStoreOptions{
+                     .page_bytes = kPageBytes, .pages = kPages, .capacity_pages = kPages});
     attach.pages_max = kPages;
     return *pool_->Attach(std::move(attach));
   }

@@ -1,13 +1,10 @@
 // Pages that threads of the pool bring, while whoever asked for them goes on.
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <cstring>
 #include <future>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <random>
 #include <span>
 #include <thread>
@@ -21,6 +18,7 @@
 #include "pool/buffer/memory_page_store.h"
 #include "pool/buffer/prefetcher.h"
 #include "pool/buffer/testing/fault_page_store.h"
+#include "pool/buffer/testing/held_store.h"
 #include "pool/page_pool.h"
 
 namespace granary {
@@ -30,73 +28,6 @@ using namespace std::chrono_literals;
 
 constexpr size_t kPageBytes = 512;
 constexpr uint64_t kPages = 20'000;
-
-// What a test sees of the reads, and how it holds them up. It outlives the stores.
-class Reads {
- public:
-  // From now on they wait, until LetGo.
-  void Hold() {
-    const std::scoped_lock lock(mutex_);
-    holds_ = true;
-  }
-  void LetGo() {
-    {
-      const std::scoped_lock lock(mutex_);
-      holds_ = false;
-    }
-    changed_.notify_all();
-  }
-  // False after a while in which nobody waits.
-  bool AwaitHeld() {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 20s, [&] { return held_ != 0; });
-  }
-  int Of(uint64_t page) {
-    const std::scoped_lock lock(mutex_);
-    return of_[page];
-  }
-
-  void Begin(std::span<const PageRead> pages) {
-    std::unique_lock lock(mutex_);
-    for (const PageRead& page : pages) ++of_[page.page];
-    ++held_;
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return !holds_; });
-    --held_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool holds_ = false;
-  int held_ = 0;
-  std::map<uint64_t, int> of_;
-};
-
-class HeldReads final : public PageStore {
- public:
-  explicit HeldReads(Reads& reads)
-      : PageStore(kPageBytes),
-        reads_(reads),
-        store_(*MemoryPageStore::Create(
-            {.page_bytes = kPageBytes, .pages = kPages, .contents = MemoryPages::kDiscard})) {}
-
-  void Read(std::span<PageRead> pages) noexcept override {
-    reads_.Begin(pages);
-    store_->Read(pages);
-  }
-  void Write(std::span<PageWrite> pages) noexcept override { store_->Write(pages); }
-  Expected<void> Sync() override { return store_->Sync(); }
-  uint64_t PageCount() const noexcept override { return store_->PageCount(); }
-  Expected<void> Extend(uint64_t pages) override { return store_->Extend(pages); }
-  Expected<void> Truncate(uint64_t pages) override { return store_->Truncate(pages); }
-  IoLimits Limits() const noexcept override { return store_->Limits(); }
-  std::string_view name() const noexcept override { return store_->name(); }
-
- private:
-  Reads& reads_;
-  const std::unique_ptr<MemoryPageStore> store_;
-};
 
 class StartPrefetchTest : public ::testing::Test {
  protected:
@@ -114,7 +45,9 @@ class StartPrefetchTest : public ::testing::Test {
     attach.pages_max = kPages;
     return *pool_->Attach(std::move(attach));
   }
-  FileId Attach() { return Attach(std::make_unique<HeldReads>(reads_)); }
+  FileId Attach() { return Attach(std::make_unique<HeldStore>(
+        traffic_, MemoryPageStoreOptions{
+                      .page_bytes = kPageBytes, .pages = kPages, .contents = MemoryPages::kDiscard})); }
   static std::vector<PageId> Ids(FileId file, uint64_t first, uint64_t end) {
     std::vector<PageId> ids;
     for (uint64_t page = first; page < end; ++page) ids.push_back({file, page});
@@ -142,7 +75,7 @@ class StartPrefetchTest : public ::testing::Test {
     return pool_->Stats().prefetched == count;
   }
 
-  Reads reads_;
+  Traffic traffic_;
   std::unique_ptr<PagePool> pages_;
   std::unique_ptr<BufferPool> pool_;
 };
@@ -151,11 +84,11 @@ TEST_F(StartPrefetchTest, TheCallerGoesOnWhilePagesCome) {
   Make(1000);
   const FileId file = Attach();
   const auto ids = Ids(file, 0, 300);
-  reads_.Hold();
+  traffic_.HoldReads();
   EXPECT_EQ(pool_->StartPrefetch(ids), ids.size());
-  ASSERT_TRUE(reads_.AwaitHeld());
+  ASSERT_TRUE(traffic_.AwaitHeld());
   EXPECT_FALSE(IsThere(ids[0]));
-  reads_.LetGo();
+  traffic_.LetGo();
   EXPECT_TRUE(AwaitThere(ids));
   for (const PageId& id : ids) {
     const auto fixed = pool_->FixShared(id);
@@ -163,7 +96,7 @@ TEST_F(StartPrefetchTest, TheCallerGoesOnWhilePagesCome) {
     uint64_t number;
     std::memcpy(&number, fixed->data(), sizeof(number));
     EXPECT_EQ(number, id.page);
-    EXPECT_EQ(reads_.Of(id.page), 1);
+    EXPECT_EQ(traffic_.ReadsOf(id.page), 1);
   }
   EXPECT_EQ(pool_->Stats().misses, 0U);
   EXPECT_TRUE(AwaitPrefetched(ids.size()));
@@ -172,14 +105,14 @@ TEST_F(StartPrefetchTest, TheCallerGoesOnWhilePagesCome) {
 TEST_F(StartPrefetchTest, WhoFixesAPageThatIsOnItsWayWaitsForThatRead) {
   Make(1000);
   const FileId file = Attach();
-  reads_.Hold();
+  traffic_.HoldReads();
   ASSERT_EQ(pool_->StartPrefetch(Ids(file, 0, 10)), 10U);
-  ASSERT_TRUE(reads_.AwaitHeld());
+  ASSERT_TRUE(traffic_.AwaitHeld());
   auto fixed = std::async(std::launch::async, [&] { return bool{pool_->FixShared({file, 3})}; });
   EXPECT_EQ(fixed.wait_for(10ms), std::future_status::timeout);
-  reads_.LetGo();
+  traffic_.LetGo();
   EXPECT_TRUE(fixed.get());
-  EXPECT_EQ(reads_.Of(3), 1);
+  EXPECT_EQ(traffic_.ReadsOf(3), 1);
   EXPECT_EQ(pool_->Stats().misses, 0U);
 }
 
@@ -187,14 +120,14 @@ TEST_F(StartPrefetchTest, NoMoreAreTakenThanMayWait) {
   constexpr size_t kMax = buffer::Prefetcher::kPagesMax;
   Make(16);
   const FileId file = Attach();
-  reads_.Hold();
+  traffic_.HoldReads();
   // This one is on its way, and no page waits.
   ASSERT_EQ(pool_->StartPrefetch(Ids(file, kPages - 1, kPages)), 1U);
-  ASSERT_TRUE(reads_.AwaitHeld());
+  ASSERT_TRUE(traffic_.AwaitHeld());
   EXPECT_EQ(pool_->StartPrefetch(Ids(file, 0, kMax - 1)), kMax - 1);
   EXPECT_EQ(pool_->StartPrefetch(Ids(file, kMax, kMax + 9)), 1U);
   EXPECT_EQ(pool_->StartPrefetch(Ids(file, kMax, kMax + 9)), 0U);
-  reads_.LetGo();
+  traffic_.LetGo();
   EXPECT_TRUE(AwaitThere(Ids(file, kMax, kMax + 1)));
 }
 
@@ -236,12 +169,12 @@ TEST_F(StartPrefetchTest, NobodyWaitsForEver) {
   // Evicted again as soon as it comes, perhaps: its read is what is seen.
   while (pool_->StartPrefetch(Ids(other, kPages - 1, kPages)) == 0) std::this_thread::yield();
   const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (reads_.Of(kPages - 1) == 0 && std::chrono::steady_clock::now() < deadline) {
+  while (traffic_.ReadsOf(kPages - 1) == 0 && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::yield();
   }
   is_enough = true;
   feeding.join();
-  EXPECT_NE(reads_.Of(kPages - 1), 0);
+  EXPECT_NE(traffic_.ReadsOf(kPages - 1), 0);
 }
 
 TEST_F(StartPrefetchTest, PagesThatCannotBeBroughtHarmNoOther) {
@@ -280,16 +213,16 @@ TEST_F(StartPrefetchTest, AFileIsDetachedWhatEverIsAskedForOfIt) {
   Make(1000);
   const FileId file = Attach();
   const FileId other = Attach();
-  reads_.Hold();
+  traffic_.HoldReads();
   ASSERT_EQ(pool_->StartPrefetch(Ids(file, 0, 500)), 500U);
-  ASSERT_TRUE(reads_.AwaitHeld());
+  ASSERT_TRUE(traffic_.AwaitHeld());
   ASSERT_EQ(pool_->StartPrefetch(Ids(other, 1000, 1010)), 10U);
   ASSERT_EQ(pool_->StartPrefetch(Ids(file, 500, 900)), 400U);
   auto detached = std::async(std::launch::async, [&] { return bool{pool_->Detach(file)}; });
   EXPECT_EQ(detached.wait_for(10ms), std::future_status::timeout);
-  reads_.LetGo();
+  traffic_.LetGo();
   EXPECT_TRUE(detached.get());
-  EXPECT_EQ(reads_.Of(899), 0);
+  EXPECT_EQ(traffic_.ReadsOf(899), 0);
   EXPECT_TRUE(AwaitThere(Ids(other, 1000, 1010)));
   for (const PageId& id : pool_->ResidentPages()) EXPECT_EQ(id.file, other);
 }
