@@ -20,7 +20,7 @@ namespace granary::buffer {
 class Prefetcher {
  public:
   // Pages that wait to be brought; more are not taken.
-  static constexpr size_t kPagesMax = 8192;
+  static constexpr size_t kPagesMax = 4096;
 
   // What one thread brings in one go: pages of one file, for one access.
   class Some {
