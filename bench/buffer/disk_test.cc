@@ -2,6 +2,8 @@
 // many as it is told.
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <string>
 #include <thread>
 
 #include "bench/buffer/bare_rings.h"
@@ -9,6 +11,7 @@
 #include "bench/buffer/fio.h"
 #include "bench/buffer/orders.h"
 #include "bench/buffer/page_orders.h"
+#include "bench/compaction/temporary_folder.h"
 #include "gtest/gtest.h"
 
 namespace granary::bench {
@@ -47,10 +50,14 @@ TEST(FioTest, ReadsAsManyPagesAsItIsTold) {
   EXPECT_GT(done.seconds, 0);
 }
 
+// And leaves nothing behind: by itself it makes the folders of the file.
 TEST(FioTest, SaysWhyItHasReadNothing) {
-  const FioReads done = RunFio("/nowhere/at/all", 1, kReads, 16);
+  const TemporaryFolder folder;
+  const std::string nowhere = folder.PathOf("nowhere");
+  const FioReads done = RunFio(nowhere + "/at/all", 1, kReads, 16);
   EXPECT_FALSE(done.why_not.empty());
   EXPECT_EQ(done.reads, 0u);
+  EXPECT_FALSE(std::filesystem::exists(nowhere));
 }
 
 }  // namespace

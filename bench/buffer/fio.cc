@@ -1,8 +1,11 @@
 #include "bench/buffer/fio.h"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -23,6 +26,8 @@ FioReads Not(std::string reason) {
 }  // namespace
 
 FioReads RunFio(const std::string& path, size_t threads, size_t reads, unsigned depth) {
+  // It makes the folders of a file that is not there, and leaves them behind.
+  if (::access(path.c_str(), R_OK) != 0) return Not(path + ": " + std::strerror(errno));
   const std::string command =
       "exec fio --name=reads --filename='" + path +
       "' --readonly --rw=randread --norandommap --ioengine=io_uring --direct=1 --iodepth=" +
