@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "bench/program.h"
@@ -17,8 +18,7 @@ constexpr unsigned kSubmitAtOnce = 4;
 }  // namespace
 
 BareRings::BareRings(const std::string& path, size_t threads, size_t frames, unsigned depth)
-    : depth_(depth / static_cast<unsigned>(threads)),
-      descriptor_(::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC)) {
+    : depth_(depth), descriptor_(::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC)) {
   if (descriptor_ < 0) {
     why_skipped_ = path + ": " + std::strerror(errno);
     return;
@@ -49,6 +49,11 @@ uint64_t BareRings::ReadAll(std::span<const uint32_t> pages) {
   Die("there are more threads than rings");
 }
 
+void BareRings::Submit(io_uring& ring, unsigned completions) {
+  const int result = ::io_uring_submit_and_wait(&ring, completions);
+  if (result < 0 && result != -EINTR) Die(std::string("io_uring: ") + std::strerror(-result));
+}
+
 uint64_t BareRings::ReadBy(Ring& its, std::span<const uint32_t> pages) const {
   uint64_t words = 0;
   size_t begun = 0;
@@ -59,9 +64,9 @@ uint64_t BareRings::ReadBy(Ring& its, std::span<const uint32_t> pages) const {
       ::io_uring_prep_read(entry, descriptor_, its.memory.At(begun % its.memory.count()),
                            static_cast<unsigned>(kPageBytes), pages[begun] * kPageBytes);
       entry->user_data = begun++;
-      if (::io_uring_sq_ready(&its.ring) == kSubmitAtOnce) ::io_uring_submit(&its.ring);
+      if (::io_uring_sq_ready(&its.ring) == kSubmitAtOnce) Submit(its.ring, 0);
     }
-    ::io_uring_submit_and_wait(&its.ring, 1);
+    Submit(its.ring, 1);
     io_uring_cqe* completion = nullptr;
     while (::io_uring_peek_cqe(&its.ring, &completion) == 0) {
       const size_t which = completion->user_data;

@@ -20,8 +20,10 @@ namespace granary::bench {
 // and into memory of its own, one page after the other.
 class BareRings {
  public:
-  // `frames` pages of memory and `depth` requests in flight, of all threads together. The file has
-  // to be there as long as the rings.
+  static constexpr const char* kName = "raw_frames";
+
+  // `frames` pages of memory, of all threads together, and `depth` requests in flight of each. The
+  // file has to be there as long as the rings.
   BareRings(const std::string& path, size_t threads, size_t frames, unsigned depth);
   ~BareRings();
   BareRings(const BareRings&) = delete;
@@ -44,6 +46,8 @@ class BareRings {
   };
 
   uint64_t ReadBy(Ring& its, std::span<const uint32_t> pages) const;
+  // Hands over what is queued, and waits for so many completions.
+  static void Submit(io_uring& ring, unsigned completions);
 
   const unsigned depth_;
   int descriptor_ = -1;

@@ -37,16 +37,28 @@ class DirectPool : public PoolOnFile {
 
   const std::string& path() const { return file().path(); }
 
-  // Read the word of each; return their sum. The one goes on reading while pages come, the other
-  // waits for them.
+  // Reads the word of each, asking for those behind it (StartPrefetch); returns their sum.
   uint64_t ReadStarted(std::span<const uint32_t> pages) {
     return ReadWhileOthersCome<kAhead, kAtOnce>(pages);
   }
+  // The same, waiting for many before it reads them (Prefetch).
   uint64_t ReadAwaited(std::span<const uint32_t> pages) { return ReadAhead<kAhead>(pages); }
 
  private:
   static constexpr size_t kAhead = 384;
   static constexpr size_t kAtOnce = 32;
+};
+
+// Who reads by a pool, in one of the two ways.
+struct StartedReader {
+  static constexpr const char* kName = "granary";
+  uint64_t ReadAll(std::span<const uint32_t> pages) { return pool.ReadStarted(pages); }
+  DirectPool& pool;
+};
+struct AwaitedReader {
+  static constexpr const char* kName = "granary_awaited";
+  uint64_t ReadAll(std::span<const uint32_t> pages) { return pool.ReadAwaited(pages); }
+  DirectPool& pool;
 };
 
 }  // namespace granary::bench

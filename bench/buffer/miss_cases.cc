@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 
 #include "bench/buffer/bare_rings.h"
@@ -24,24 +23,19 @@ namespace {
 constexpr size_t kFrames = 4'000;
 constexpr size_t kPages = 4 * kFrames;
 
-// Of read_all(pages) of each thread. Ends the program if anybody has read anything else than what
-// is in the pages.
-template <class ReadAll>
-double SecondsOfReads(const ReadAll& read_all, const Orders& orders, size_t batches) {
+// Ends the program if anybody has read anything else than what is in the pages.
+template <class Reader>
+double SecondsOfMisses(Reader& reader, const Orders& orders, size_t batches) {
   return SecondsOnThreads(orders.threads(), [&](size_t thread, StartLine& line) {
     uint64_t words = 0;
     line.Wait();
-    for (size_t i = 0; i < batches; ++i) words += read_all(orders.PagesOf(thread));
+    for (size_t i = 0; i < batches; ++i) words += reader.ReadAll(orders.PagesOf(thread));
     const auto end = StartLine::Clock::now();
-    if (words != batches * orders.WordsOf(thread)) Die("somebody has read what is in no page");
+    if (words != batches * orders.WordsOf(thread)) {
+      Die(std::string(Reader::kName) + " has read what is in no page");
+    }
     return end;
   });
-}
-
-template <class Reader>
-double SecondsOfMisses(Reader& reader, const Orders& orders, size_t batches) {
-  return SecondsOfReads([&](std::span<const uint32_t> pages) { return reader.ReadAll(pages); },
-                        orders, batches);
 }
 
 template <class Reader>
@@ -89,25 +83,22 @@ Orders NextDirectOrders(size_t thread_count) {
   return Orders(Distribution::kUniform, kDirectPages, thread_count, kDirectReads, ++round);
 }
 
-void ReadDirectly(benchmark::State& state, size_t thread_count,
-                  uint64_t (DirectPool::*read_all)(std::span<const uint32_t>)) {
+template <class Reader>
+void ReadDirectly(benchmark::State& state, size_t thread_count) {
   DirectPool* const pool = PrepareDirect(state);
   if (pool == nullptr) return;
-  uint64_t brought = 0;
+  Reader reader{*pool};
+  const uint64_t before = pool->brought();
   for (auto iteration : state) {
-    const Orders orders = NextDirectOrders(thread_count);
-    const uint64_t before = pool->brought();
-    state.SetIterationTime(SecondsOfReads(
-        [&](std::span<const uint32_t> pages) { return (pool->*read_all)(pages); }, orders, 1));
-    brought += pool->brought() - before;
+    state.SetIterationTime(SecondsOfMisses(reader, NextDirectOrders(thread_count), 1));
   }
-  state.SetItemsProcessed(static_cast<int64_t>(brought));
+  state.SetItemsProcessed(static_cast<int64_t>(pool->brought() - before));
 }
 
 void ReadByRings(benchmark::State& state, size_t thread_count) {
   DirectPool* const pool = PrepareDirect(state);
   if (pool == nullptr) return;
-  BareRings rings(pool->path(), thread_count, kDirectFrames, kDirectDepth);
+  BareRings rings(pool->path(), thread_count, kDirectFrames, DirectDepthOf(thread_count));
   if (!rings.why_skipped().empty()) {
     state.SkipWithError(("skipped: " + rings.why_skipped()).c_str());
     return;
@@ -135,13 +126,11 @@ void ReadByFio(benchmark::State& state, size_t thread_count) {
   state.SetItemsProcessed(static_cast<int64_t>(reads));
 }
 
-template <class Read>
-void RegisterDirect(const std::string& implementation, size_t thread_count, const Read& read) {
+void RegisterDirect(const std::string& implementation, size_t thread_count,
+                    void (*read)(benchmark::State&, size_t)) {
   const std::string name =
       "buffer/miss_direct/uniform/threads:" + std::to_string(thread_count) + "/" + implementation;
-  benchmark::RegisterBenchmark(name.c_str(), [read, thread_count](benchmark::State& state) {
-    read(state, thread_count);
-  })->UseManualTime();
+  benchmark::RegisterBenchmark(name.c_str(), read, thread_count)->UseManualTime();
 }
 
 }  // namespace
@@ -157,15 +146,12 @@ void RegisterMisses() {
   Register<BareIntoOnePage>("miss_ahead", 1);
   Register<BareIntoFrames>("miss_ahead", 1);
   for (const size_t thread_count : {1u, 2u}) {
-    RegisterDirect("granary", thread_count, [](benchmark::State& state, size_t threads) {
-      ReadDirectly(state, threads, &DirectPool::ReadStarted);
-    });
+    RegisterDirect(StartedReader::kName, thread_count, ReadDirectly<StartedReader>);
+    // Two would take turns at the store's one ring.
     if (thread_count == 1) {
-      RegisterDirect("granary_awaited", thread_count, [](benchmark::State& state, size_t threads) {
-        ReadDirectly(state, threads, &DirectPool::ReadAwaited);
-      });
+      RegisterDirect(AwaitedReader::kName, thread_count, ReadDirectly<AwaitedReader>);
     }
-    RegisterDirect("raw_frames", thread_count, ReadByRings);
+    RegisterDirect(BareRings::kName, thread_count, ReadByRings);
     RegisterDirect("fio", thread_count, ReadByFio);
   }
 }

@@ -219,9 +219,14 @@ class BufferPoolCore : private Reclaimer {
   [[gnu::cold]] Error WhyUnread(PageId id, FrameIndex frame, int error_number);
   // An entry that the caller brings the page of; nothing if it is there or somebody else brings it.
   Expected<buffer::PageEntry*> BeginBringing(PageId id, Asks asks);
-  // Brings what is there of the pages that Asked.Take() names; false if there were no frames.
+  struct Ahead {
+    size_t brought = 0;
+    // Otherwise it stopped for want of one.
+    bool has_frames = true;
+  };
+  // The pages that Asked.Take() names.
   template <class Asked>
-  bool BringAhead(Asked& asked, FileId file, Access access, size_t* brought) noexcept;
+  Ahead BringAhead(Asked& asked, FileId file, Access access) noexcept;
   void BringInBackground(buffer::Prefetcher::Some& some) noexcept;
   // True if there may be memory now that there was not.
   [[gnu::cold]] bool MakeRoomForEntries(Asks asks) noexcept;

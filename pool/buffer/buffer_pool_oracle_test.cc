@@ -5,7 +5,6 @@
 // GRANARY_TEST_OPERATIONS is how many operations each case makes.
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -26,6 +25,8 @@
 #include "pool/buffer/memory_page_store.h"
 #include "pool/buffer/page_codec.h"
 #include "pool/buffer/page_scope.h"
+#include "pool/buffer/testing/test_log.h"
+#include "pool/buffer/testing/versioned_content.h"
 #include "pool/buffer/testing/watched_store.h"
 #include "pool/page_pool.h"
 
@@ -34,9 +35,6 @@ namespace {
 
 constexpr size_t kPageBytes = 512;
 constexpr size_t kWords = kPageBytes / sizeof(uint64_t);
-// What no codec has of a page.
-constexpr size_t kFirstWord = PageHeader::kBytes / sizeof(uint64_t);
-constexpr size_t kLsnWord = kFirstWord + 2;
 constexpr size_t kFramesMin = 12;
 constexpr size_t kFramesMax = 48;
 constexpr size_t kHeldMax = 5;
@@ -50,24 +48,6 @@ size_t Operations() {
   if (given != nullptr) return std::strtoull(given, nullptr, 10);
   return kCheckedBuild ? 12'500 : 125'000;
 }
-
-// A log that is durable as far as it was asked for, or says that it cannot be.
-class OracleLog final : public WalGate {
- public:
-  Lsn Next() noexcept { return ++last_; }
-  Lsn Flushed() const noexcept override { return flushed_.load(); }
-  Expected<void> FlushTo(Lsn lsn) override {
-    if (fails) return tl::unexpected(Error{.code = ErrorCode::kIo, .message = "no log"});
-    flushed_ = std::max(flushed_.load(), lsn);
-    return {};
-  }
-
-  std::atomic<bool> fails = false;
-
- private:
-  Lsn last_ = 0;
-  std::atomic<Lsn> flushed_ = 0;
-};
 
 struct Case {
   EvictionKind eviction;
@@ -145,11 +125,6 @@ class Oracle {
   }
 
  private:
-  struct Content {
-    // How often the page was changed, it and the pages before it of this number.
-    uint64_t version = 0;
-    Lsn lsn = 0;
-  };
   struct FileModel {
     // Also while the file is not attached.
     std::unique_ptr<MemoryPageStore> store;
@@ -184,8 +159,8 @@ class Oracle {
 
   void AttachFile(size_t i) {
     AttachOptions options;
-    options.store = std::make_unique<buffer::WatchedStore>(*files_[i].store, log_,
-                                                           kLsnWord * sizeof(Lsn), watch_);
+    options.store = std::make_unique<buffer::WatchedStore>(
+        *files_[i].store, log_, VersionedContent::kLsnWord * sizeof(Lsn), watch_);
     if (i == 0) options.codec = std::make_unique<ChecksumPageCodec>();
     options.pages_max = kPagesMax[i];
     options.id = static_cast<FileId>(i);
@@ -199,29 +174,19 @@ class Oracle {
 
   // --- Contents ---------------------------------------------------------------------------------
 
-  static uint64_t WordOf(PageId id, const Content& content, size_t word) {
-    if (word == kLsnWord) return content.lsn;
-    return (content.version * 0x9E3779B97F4A7C15u) ^ (KeyOf(id) * 31 + word);
-  }
-  void Fill(PageId id, const Content& content, std::byte* page) {
-    for (size_t word = kFirstWord; word < kWords; ++word) {
-      const uint64_t value = WordOf(id, content, word);
-      std::memcpy(page + word * sizeof(value), &value, sizeof(value));
-    }
-  }
   void CheckWord(PageId id, const std::byte* page, size_t word) {
-    uint64_t value;
-    std::memcpy(&value, page + word * sizeof(value), sizeof(value));
-    ASSERT_EQ(value, WordOf(id, model_.at(id), word)) << id.file << " " << id.page << " " << word;
+    ASSERT_TRUE(model_.at(id).HasWord(id, page, word)) << id.file << " " << id.page << " " << word;
   }
   void CheckContent(PageId id, const std::byte* page, bool is_whole) {
     if (!is_whole) {
-      CheckWord(id, page, kFirstWord);
-      CheckWord(id, page, kLsnWord);
-      CheckWord(id, page, kFirstWord + random_() % (kWords - kFirstWord));
+      CheckWord(id, page, VersionedContent::kFirstWord);
+      CheckWord(id, page, VersionedContent::kLsnWord);
+      CheckWord(id, page,
+                VersionedContent::kFirstWord + random_() % (kWords - VersionedContent::kFirstWord));
       return;
     }
-    for (size_t word = kFirstWord; word < kWords; ++word) CheckWord(id, page, word);
+    for (size_t word = VersionedContent::kFirstWord; word < kWords; ++word)
+      CheckWord(id, page, word);
   }
   // What the store has, of pages that are not dirty.
   void CheckStore(size_t i) {
@@ -241,10 +206,10 @@ class Oracle {
 
   void ChangeContent(ExclusivePage& page) {
     const PageId id = page.id();
-    Content& content = model_[id];
+    VersionedContent& content = model_[id];
     content.lsn = log_.Next();
     content.version = ++versions_;
-    Fill(id, content, page.data());
+    content.WriteTo(id, page.data(), kWords);
     page.MarkDirty(content.lsn);
     if (random_() % 4 == 0) (void)log_.FlushTo(content.lsn);
   }
@@ -562,10 +527,10 @@ class Oracle {
 
   const Case tried_;
   std::mt19937_64 random_;
-  OracleLog log_;
+  TestLog log_;
   buffer::StoreWatch watch_;
   std::array<FileModel, kFiles> files_;
-  std::map<PageId, Content> model_;
+  std::map<PageId, VersionedContent> model_;
   std::set<PageId> discarded_;
   uint64_t versions_ = 0;
   std::unique_ptr<PagePool> pages_;

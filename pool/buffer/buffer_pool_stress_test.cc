@@ -17,6 +17,7 @@
 #include "pool/buffer/buffer_pool.h"
 #include "pool/buffer/memory_page_store.h"
 #include "pool/buffer/testing/misleading_translation.h"
+#include "pool/buffer/testing/test_log.h"
 #include "pool/page_pool.h"
 
 namespace granary {
@@ -39,23 +40,6 @@ uint64_t WordOf(const std::byte* page, size_t word) {
   return value;
 }
 
-// The log of a test: an LSN is handed out for each change, and durable when somebody asks.
-class CountingLog final : public WalGate {
- public:
-  Lsn Next() noexcept { return last_.fetch_add(1) + 1; }
-  Lsn Flushed() const noexcept override { return flushed_.load(); }
-  Expected<void> FlushTo(Lsn lsn) override {
-    Lsn flushed = flushed_.load();
-    while (flushed < lsn && !flushed_.compare_exchange_weak(flushed, lsn)) {
-    }
-    return {};
-  }
-
- private:
-  std::atomic<Lsn> last_ = 0;
-  std::atomic<Lsn> flushed_ = 0;
-};
-
 struct Case {
   const char* name;
   EvictionKind eviction;
@@ -71,7 +55,7 @@ template <class Pool>
 void ExpectThatEveryPageIsOneContentOfItself(const Case& tried, uint64_t seed) {
   constexpr size_t kThreads = 4;
   const uint64_t page_count = tried.pages;
-  CountingLog log;
+  TestLog log;
   auto pages = *PagePool::Create({.page_bytes = kPageBytes, .max_pages = 4 * page_count});
   BufferPoolOptions options = {.pages = pages.get(), .frames = tried.frames};
   options.eviction = tried.eviction;

@@ -120,7 +120,7 @@ void PageRing::RunBatch(Batch& batch) noexcept {
   Request<Page> requests[kDepthMax];
   uint16_t free_slots[kDepthMax];
   const unsigned depth = std::min(queue_depth_, kDepthMax);
-  const unsigned at_once = file_.limits().is_direct ? kSubmitAtOnce : depth;
+  const bool is_direct = file_.limits().is_direct;
   unsigned free_count = 0;
   while (free_count < depth) {
     free_slots[free_count] = static_cast<uint16_t>(depth - 1 - free_count);
@@ -141,7 +141,7 @@ void PageRing::RunBatch(Batch& batch) noexcept {
       requests[slot].run = run;
       requests[slot].done_bytes = 0;
       Queue(requests[slot], slot);
-      if (::io_uring_sq_ready(&ring_) == at_once) SubmitAndWait(0);
+      if (is_direct && ::io_uring_sq_ready(&ring_) >= kSubmitAtOnce) SubmitAndWait(0);
     }
     if (done_count != 0) {
       // The device has got its next requests before anybody looks at what it has brought.

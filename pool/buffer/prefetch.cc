@@ -149,14 +149,12 @@ class OfFile {
 }  // namespace
 
 template <class Asked>
-bool BufferPoolCore::BringAhead(Asked& asked, FileId file, Access access,
-                                size_t* brought) noexcept {
+auto BufferPoolCore::BringAhead(Asked& asked, FileId file, Access access) noexcept -> Ahead {
   buffer::BufferedFile* const its = parts().files.Find(file);
-  if (its == nullptr) return true;
+  if (its == nullptr) return {};
   PrefetchReads<Asked> reads(*this, asked, file, access);
   its->store->ReadEach(reads);
-  *brought += reads.brought();
-  return reads.has_frames();
+  return {.brought = reads.brought(), .has_frames = reads.has_frames()};
 }
 
 size_t BufferPoolCore::Prefetch(std::span<const PageId> pages, Access access) noexcept {
@@ -166,7 +164,9 @@ size_t BufferPoolCore::Prefetch(std::span<const PageId> pages, Access access) no
   bool has_frames = true;
   const auto read = [&](std::span<const PageId> some, FileId file) {
     OfFile of_file(some, file);
-    has_frames = BringAhead(of_file, file, access, &brought);
+    const Ahead ahead = BringAhead(of_file, file, access);
+    brought += ahead.brought;
+    has_frames = ahead.has_frames;
   };
   while (!pages.empty() && has_frames) {
     const auto other = std::ranges::find_if(
@@ -188,9 +188,8 @@ size_t BufferPoolCore::Prefetch(std::span<const PageId> pages, Access access) no
 }
 
 void BufferPoolCore::BringInBackground(buffer::Prefetcher::Some& some) noexcept {
-  size_t brought = 0;
   // What there were no frames for is forgotten; what waits behind it is tried when its turn comes.
-  (void)BringAhead(some, some.file(), some.access(), &brought);
+  (void)BringAhead(some, some.file(), some.access());
 }
 
 size_t BufferPoolCore::StartPrefetch(std::span<const PageId> pages, Access access) noexcept {

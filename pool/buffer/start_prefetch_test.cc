@@ -212,7 +212,7 @@ TEST_F(StartPrefetchTest, WhatThereAreNoFramesForIsInNobodysWay) {
   EXPECT_TRUE(AwaitThere(Ids(file, 1000, 1008)));
 }
 
-TEST_F(StartPrefetchTest, AFileIsDetachedWhatEverIsAskedForOfIt) {
+TEST_F(StartPrefetchTest, AFileIsDetachedWhateverIsAskedForOfIt) {
   Make(1000);
   const FileId file = Attach();
   const FileId other = Attach();
